@@ -1,0 +1,1 @@
+"""WebSockets for Flask with plain threads."""
