@@ -97,6 +97,8 @@ class Protocol(ABC):
     output the caller takes it with :meth:`data_to_send` and writes it in that order.
     """
 
+    __slots__ = ()
+
     @abstractmethod
     def receive_data(self, data: Buffer) -> None:
         """Take bytes from the peer, any number of them.
@@ -174,6 +176,8 @@ class Connection(ABC):
 
     The core has checked opcodes, sizes, close codes and reasons before it calls.
     """
+
+    __slots__ = ("__weakref__",)
 
     @abstractmethod
     def receive(self, timeout: float | None = None) -> str | bytearray:

@@ -1,0 +1,50 @@
+"""Which backend it is to be, and why: argument, environment, configuration, default."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Final
+
+from .backend import Backend
+from .plugins import load_backend
+
+__all__ = ["DEFAULT_BACKEND", "ENVIRONMENT_VARIABLE", "Choice", "choose_backend"]
+
+ENVIRONMENT_VARIABLE: Final = "FLASK_SOCKETS_BACKEND"
+DEFAULT_BACKEND: Final = "builtin"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Hold a chosen backend.
+
+    Attributes:
+        backend: the backend.
+        source: what chose it, in words.
+    """
+
+    backend: Backend
+    source: str
+
+
+def choose_backend(*, argument: str | None = None, config: str | None = None) -> Choice:
+    """Choose a backend by precedence and load it.
+
+    Args:
+        argument: what the code asked for; comes first, before the environment variable
+            ``FLASK_SOCKETS_BACKEND``.
+        config: what ``SOCKETS_BACKEND`` says; comes after it.
+
+    Raises:
+        BackendError: the one chosen cannot be used; the next one is not tried.
+    """
+    candidates = (
+        (argument, "argument"),
+        (os.environ.get(ENVIRONMENT_VARIABLE), f"environment variable {ENVIRONMENT_VARIABLE}"),
+        (config, "SOCKETS_BACKEND in the config"),
+    )
+    name, source = next(
+        ((name, source) for name, source in candidates if name), (DEFAULT_BACKEND, "default")
+    )
+    return Choice(load_backend(name), source)

@@ -1,0 +1,457 @@
+"""The I/O shell around a sans-I/O :class:`~flask_threaded_sockets.backend.Protocol`.
+
+One thread per connection: the host's. ``receive()`` reads the socket right there. While
+no handler is receiving, the process's monitor reads in its place, without waiting.
+
+Locks, outermost first; only the first two are ever held over I/O:
+
+* ``_read_lock``: who reads the socket and takes messages out; held over a blocking read.
+* ``_write_lock``: who writes to the socket; held over a blocking write. A reader only
+  tries it, and leaves its Pong to whoever is writing: so two peers that both flood each
+  other cannot stop each other's reading.
+* ``_codec_lock``: the protocol object, and how the connection ended.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from .backend import Backend, Buffer, Connection, Feature, Protocol, Upgrade
+from .codes import CloseCode
+from .events import Close, Message
+from .exceptions import ConnectionClosed
+from .keepalive import Keepalive, KeepaliveAction
+from .monitor import monitor
+from .options import ConnectionOptions
+from .transport import LINGER, Transport
+
+__all__ = ["ProtocolBackend", "ThreadedConnection"]
+
+# Bytes of one read. A connection waits with the small size, which is what the memory of
+# an idle one is made of, and reads with the large one while data keeps coming.
+_READ_SMALL: Final = 8 * 1024
+_READ_LARGE: Final = 128 * 1024
+
+# Seconds a thread blocked in receive() is left to see the peer's Close by itself after
+# ours went out, and seconds in which data may still come instead of that Close.
+_GRACE: Final = 0.5
+
+# Reads of one connection before the monitor turns to the next.
+_PUMP_READS: Final = 16
+
+# Buffers of unsent Pongs at which we stop reading until the peer takes some.
+_OUTBOX_MAX: Final = 1024
+
+
+class ThreadedConnection(Connection):
+    """Carry one WebSocket for a :class:`Protocol`, on the handler's own thread."""
+
+    __slots__ = (
+        "_clean",
+        "_close_deadline",
+        "_closer_waits",
+        "_closing",
+        "_closing_since",
+        "_code",
+        "_codec_lock",
+        "_finished",
+        "_into",
+        "_keepalive",
+        "_last_word",
+        "_late_data",
+        "_messages",
+        "_options",
+        "_outbox",
+        "_protocol",
+        "_read_lock",
+        "_read_size",
+        "_reason",
+        "_transport",
+        "_write_lock",
+    )
+
+    def __init__(
+        self, protocol: Protocol, transport: Transport, options: ConnectionOptions
+    ) -> None:
+        self._protocol = protocol
+        self._transport = transport
+        self._options = options
+        self._read_lock = threading.Lock()
+        self._write_lock = threading.Lock()
+        self._codec_lock = threading.Lock()
+        self._messages: deque[str | bytearray] = deque()
+        self._outbox: deque[Buffer] = deque()  # control frames on their way, in order
+        self._into: memoryview | None = None  # where the protocol wants its next bytes
+        self._read_size = _READ_SMALL
+        self._keepalive = Keepalive(options, time.monotonic())
+        self._closing = False  # a Close is out or in, or the link is dead: no more sends
+        self._closing_since = 0.0
+        self._close_deadline = 0.0
+        self._closer_waits = False  # a close() is reading for the peer's Close
+        self._late_data = False  # the peer goes on sending long after our Close
+        self._last_word = False  # the peer's Close or its end is in, or it was failed
+        self._finished = False  # receive() has nothing to wait for any more
+        self._clean = False
+        self._code: int | None = None
+        self._reason = ""
+
+    def start(self, early: bytes) -> None:
+        """Take the bytes that came with the handshake; put the monitor in charge."""
+        if early:
+            with self._read_lock:
+                self._feed(early)
+        monitor.watch(self)
+
+    # Receiving
+
+    def receive(self, timeout: float | None = None) -> str | bytearray:  # noqa: D102
+        if timeout is not None:
+            return self._receive_within(timeout)
+        messages = self._messages
+        with self._read_lock:
+            while not messages:
+                if self._finished:
+                    raise self._closed_error()
+                self._read()
+            return messages.popleft()
+
+    def _receive_within(self, timeout: float) -> str | bytearray:
+        deadline = time.monotonic() + timeout
+        if not self._read_lock.acquire(timeout=max(0, timeout)):
+            raise TimeoutError(f"no message within {timeout} seconds")
+        try:
+            while not self._messages:
+                if self._finished:
+                    raise self._closed_error()
+                if not self._transport.wait(max(0, deadline - time.monotonic())):
+                    raise TimeoutError(f"no message within {timeout} seconds")
+                self._read_ready()
+            return self._messages.popleft()
+        finally:
+            self._read_lock.release()
+
+    def _read(self) -> None:
+        """Read once, blocking in the kernel; under the read lock."""
+        try:
+            if self._into is None:
+                self._feed(self._transport.recv(self._read_size))
+            else:
+                self._feed_count(self._transport.recv_into(self._into))
+        except OSError:
+            self._drop(CloseCode.ABNORMAL)
+
+    def _read_ready(self) -> bool:
+        """Read what is there; tell whether anything was; under the read lock."""
+        try:
+            if self._into is None:
+                data = self._transport.recv_ready(self._read_size)
+                if data is None:
+                    return False
+                self._feed(data)
+            else:
+                count = self._transport.recv_ready_into(self._into)
+                if count is None:
+                    return False
+                self._feed_count(count)
+        except OSError:
+            self._drop(CloseCode.ABNORMAL)
+        return True
+
+    def _feed(self, data: bytes) -> None:
+        size = len(data)
+        if size == 0:
+            self._end_of_stream()
+            return
+        if size == self._read_size:
+            self._read_size = _READ_LARGE
+        elif size < _READ_SMALL:
+            self._read_size = _READ_SMALL
+        self._advance(self._protocol.receive_data, data)
+
+    def _feed_count(self, count: int) -> None:
+        self._into = None  # from here on the protocol may resize what the view shows
+        if count:
+            self._advance(self._protocol.buffer_updated, count)
+        else:
+            self._end_of_stream()
+
+    def _end_of_stream(self) -> None:
+        if self._transport.woken and not self._transport.ended:
+            # That was wake(): who is in receive() returns, and who closes waits on.
+            self._finished = True
+            return
+        with self._codec_lock:
+            if not self._last_word:
+                self._protocol.receive_eof()
+                self._protocol.events()
+        self._drop(CloseCode.ABNORMAL)
+
+    def _advance(self, step: Callable[[Any], None], data: Any) -> None:
+        """Give the protocol its input and act on the events; under the read lock."""
+        self._keepalive.heard = True
+        if self._last_word:
+            return  # what comes after a Close is discarded (RFC 6455 section 5.5.1)
+        with self._codec_lock:
+            protocol = self._protocol
+            step(data)
+            events = protocol.events()
+            self._into = protocol.get_buffer()
+            output = protocol.data_to_send()
+            if output:
+                self._outbox.extend(output)
+            for event in events:
+                if type(event) is Message:
+                    if not self._closing:
+                        self._messages.append(event.data)
+                elif type(event) is Close:
+                    self._begin_closing(event.code, event.reason)
+                    self._clean = event.clean
+                    self._last_word = self._finished = True
+        if self._closing and not self._last_word:
+            self._late_data = time.monotonic() > self._closing_since + _GRACE
+        if self._outbox or self._last_word:
+            self._flush()
+
+    # Sending
+
+    def send(  # noqa: D102
+        self, opcode: int, payload: Buffer, *, fin: bool = True, compress: bool = True
+    ) -> None:
+        with self._write_lock:
+            with self._codec_lock:
+                if self._closing:
+                    raise self._closed_error()
+                protocol = self._protocol
+                protocol.send_message(opcode, payload, fin=fin, compress=compress)
+                buffers = protocol.data_to_send()
+            if self._outbox:
+                buffers = self._take_outbox() + buffers
+            try:
+                self._transport.write(buffers, self._options.send_timeout)
+            except OSError as error:  # a TimeoutError too: a frame may be half written
+                self._lose_writing(error)
+                raise self._closed_error() from error
+        if self._outbox:
+            self._flush()
+
+    def ping(self, payload: bytes = b"") -> None:  # noqa: D102
+        self._send_control(self._protocol.send_ping, payload)
+
+    def pong(self, payload: bytes = b"") -> None:  # noqa: D102
+        self._send_control(self._protocol.send_pong, payload)
+
+    def _send_control(self, encode: Callable[[bytes], None], payload: bytes) -> None:
+        """Put a control frame behind what is being written; never blocks."""
+        with self._codec_lock:
+            if self._closing:
+                raise self._closed_error()
+            encode(payload)
+            self._outbox.extend(self._protocol.data_to_send())
+        self._flush()
+
+    def _take_outbox(self) -> list[Buffer]:
+        buffers: list[Buffer] = []
+        while self._outbox:
+            buffers.append(self._outbox.popleft())
+        return buffers
+
+    def _flush(self) -> None:
+        """Write waiting control frames as far as there is room; never blocks.
+
+        Who holds the write lock looks at the outbox again after letting it go, and who
+        does not get the lock has filled the outbox before trying: nothing is forgotten.
+        """
+        while self._outbox and self._write_lock.acquire(blocking=False):
+            try:
+                left = self._transport.write(self._take_outbox(), 0)
+                self._outbox.extendleft(reversed(left))
+            except OSError:
+                self._drop(CloseCode.ABNORMAL)
+                return
+            finally:
+                self._write_lock.release()
+            if left:
+                return  # the kernel's buffer is full: the monitor tries again
+        if self._last_word and not self._outbox:
+            # Both have said their last: the server ends the stream first (RFC 6455
+            # section 7.1.1). finish() or the monitor discards what may still come.
+            self._transport.half_close()
+
+    # Ending
+
+    def close(  # noqa: D102
+        self, code: int | None = 1000, reason: str = "", timeout: float | None = None
+    ) -> None:
+        limit = self._options.close_timeout if timeout is None else timeout
+        with self._codec_lock:
+            if not self._closing:
+                self._begin_closing(CloseCode.NO_STATUS if code is None else code, reason)
+                self._protocol.send_close(code, reason)
+                self._outbox.extend(self._protocol.data_to_send())
+        self._flush()
+        if limit > 0:
+            self._closer_waits = True
+            self._await_close(min(time.monotonic() + limit, self._close_deadline))
+
+    def _begin_closing(self, code: int, reason: str) -> None:
+        """Let no message out any more; the first cause counts; under the codec lock."""
+        if not self._closing:
+            self._closing = True
+            self._closing_since = time.monotonic()
+            self._close_deadline = self._closing_since + self._options.close_timeout
+            self._code = code
+            self._reason = reason
+
+    def _await_close(self, deadline: float) -> None:
+        """Read, dropping messages, until the peer's last word or the deadline."""
+        while not (self._last_word or self._transport.ended or self._late_data):
+            left = min(deadline - time.monotonic(), _GRACE)
+            if left <= 0:
+                return
+            if not self._read_lock.acquire(timeout=left):
+                self._transport.wake()  # another thread is blocked in receive()
+                continue
+            try:
+                if self._transport.woken:
+                    # The descriptor counts as readable for good now: look at times.
+                    time.sleep(min(left, 0.02))
+                    self._read_ready()
+                elif self._transport.wait(left):
+                    self._read_ready()
+            finally:
+                self._read_lock.release()
+            self._flush()
+
+    def abort(self) -> None:  # noqa: D102
+        self._drop(CloseCode.ABNORMAL)
+
+    def _lose_writing(self, error: OSError) -> None:
+        """Note that the link is dead, but for a Close that is in and not yet read."""
+        if not isinstance(error, TimeoutError) and self._read_lock.acquire(timeout=_GRACE):
+            try:
+                while not (self._last_word or self._transport.ended) and self._read_ready():
+                    pass
+            finally:
+                self._read_lock.release()
+        self._drop(CloseCode.ABNORMAL)
+
+    def _drop(self, code: int, reason: str = "") -> None:
+        with self._codec_lock:
+            self._begin_closing(code, reason)
+            self._last_word = self._finished = True
+        self._transport.end()
+
+    def _closed_error(self) -> ConnectionClosed:
+        code = CloseCode.ABNORMAL if self._code is None else self._code
+        return ConnectionClosed(code, self._reason, clean=self._clean)
+
+    @property
+    def closed(self) -> bool:  # noqa: D102
+        return self._closing
+
+    @property
+    def close_code(self) -> int | None:  # noqa: D102
+        return self._code
+
+    @property
+    def close_reason(self) -> str | None:  # noqa: D102
+        return self._reason if self._closing else None
+
+    # What the monitor asks (see Supervised); none of these blocks.
+
+    def fileno(self) -> int:
+        """Give the socket's descriptor, negative when it is gone."""
+        return -1 if self._transport.ended else self._transport.fileno()
+
+    def pump(self) -> bool:
+        """Read what is there, in the place of a handler that is not receiving."""
+        if not self._read_lock.acquire(blocking=False):
+            return False
+        try:
+            for _ in range(_PUMP_READS):
+                if self._transport.ended or self._transport.woken or self._full():
+                    return False
+                if not self._read_ready():
+                    return True
+            return not self._transport.ended
+        finally:
+            self._read_lock.release()
+
+    def _full(self) -> bool:
+        if len(self._outbox) > _OUTBOX_MAX:
+            return True
+        if self._closing or len(self._messages) < self._options.max_queue:
+            return False
+        # After the peer's FIN no more than the kernel's buffer can come: read it, since
+        # a Close may wait behind the messages.
+        return not self._transport.hung_up()
+
+    def tick(self, now: float) -> bool:
+        """Send what is due and enforce the deadlines; ``False`` when all is over."""
+        if self._transport.ended:
+            return False
+        self._flush()
+        if not self._closing:
+            self._keep_alive(now)
+        elif self._last_word:
+            # finish() does this at once where the handler has returned.
+            if now > self._closing_since + self._options.close_timeout + LINGER or (
+                not self._outbox and now > self._closing_since + 2 * LINGER
+            ):
+                self._transport.end()
+        elif now > self._close_deadline or self._late_data:
+            self._drop(CloseCode.ABNORMAL)
+        elif (
+            now > self._closing_since + _GRACE
+            and self._read_lock.locked()
+            and not self._closer_waits
+        ):
+            self._transport.wake()
+        return True
+
+    def _keep_alive(self, now: float) -> None:
+        reading = self._read_lock.locked() or not self._full()
+        action = self._keepalive.due(now, reading=reading)
+        if action is KeepaliveAction.PING:
+            with self._codec_lock:
+                if not self._closing:
+                    self._protocol.send_ping(os.urandom(4))
+                    self._outbox.extend(self._protocol.data_to_send())
+            self._flush()
+        elif action is KeepaliveAction.GIVE_UP:
+            self.close(CloseCode.INTERNAL_ERROR, "keepalive ping timeout", timeout=0)
+            self._drop(CloseCode.INTERNAL_ERROR)
+
+
+class ProtocolBackend(Backend):
+    """Make a backend of a sans-I/O :class:`Protocol`: the easy door.
+
+    A subclass names itself and implements :meth:`protocol`; sockets, threads, locks,
+    timeouts, keepalive and queue are this package's.
+    """
+
+    features = frozenset(Feature)
+
+    @abstractmethod
+    def protocol(self, upgrade: Upgrade, options: ConnectionOptions) -> Protocol:
+        """Make the protocol object of one connection, in state OPEN.
+
+        Args:
+            upgrade: what the opening handshake agreed; ``deflate`` says whether and how
+                to compress. ``early`` is fed to the protocol by the shell.
+            options: of these the protocol honours ``max_message_size``.
+        """
+
+    def open(  # noqa: D102
+        self, transport: Transport, upgrade: Upgrade, options: ConnectionOptions
+    ) -> Connection:
+        transport.send_timeout = options.send_timeout
+        connection = ThreadedConnection(self.protocol(upgrade, options), transport, options)
+        connection.start(upgrade.early)
+        return connection

@@ -1,0 +1,25 @@
+"""Werkzeug's development server, and this package's own, which is built on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .base import Host, read_buffered
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+__all__ = ["WerkzeugHost"]
+
+
+class WerkzeugHost(Host):
+    """Take the socket from ``werkzeug.socket``; the reader is ``wsgi.input`` itself."""
+
+    name = "Werkzeug"
+
+    def claims(self, environ: WSGIEnvironment) -> bool:  # noqa: D102
+        return "werkzeug.socket" in environ
+
+    def take(self, environ: WSGIEnvironment) -> tuple[Any, bytes]:  # noqa: D102
+        sock = environ["werkzeug.socket"]
+        return sock, read_buffered(environ["wsgi.input"], sock)

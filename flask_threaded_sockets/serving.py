@@ -1,0 +1,181 @@
+"""A threaded WSGI server for development and devices, built on Werkzeug's."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import socket
+import ssl
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+
+from .clients import Client, clients
+from .extension import state_of
+from .stopping import close_all
+from .wsgi import websocket_middleware
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+    from _typeshed.wsgi import WSGIApplication
+
+__all__ = ["ThreadedWebsocketServer", "ThreadedWsWSGIServer"]
+
+# Seconds a client has for its TLS handshake and the head of its request together.
+_HEAD_TIMEOUT: Final = 20.0
+
+
+class _RequestReader(io.RawIOBase):
+    """Read a request, with a deadline for its head as a whole.
+
+    A timeout per read would let a client in that sends one byte now and then.
+    """
+
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        self._sock = sock
+        self._deadline: float | None = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def head_is_read(self) -> None:
+        """Let the rest take its time."""
+        self._deadline = None
+        self._sock.settimeout(None)
+
+    def readinto(self, buffer: WriteableBuffer) -> int | None:
+        if self._deadline is not None:
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("the request's head did not arrive in time")
+            self._sock.settimeout(left)
+        try:
+            return self._sock.recv_into(buffer)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
+
+
+class _RequestHandler(WSGIRequestHandler):
+    """Serve one request."""
+
+    protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        super().setup()
+        server: Any = self.server
+        self.rfile.close()
+        self._reader = _RequestReader(self.connection, time.monotonic() + server.head_timeout)
+        self.rfile = io.BufferedReader(self._reader)
+
+    def run_wsgi(self) -> None:
+        self._reader.head_is_read()
+        super().run_wsgi()
+
+    def log_error(self, format: str, *args: Any) -> None:  # noqa: A002
+        # A port probe or a client that goes away is no error of this server.
+        self.log("info", format, *args)
+
+
+class ThreadedWebsocketServer(ThreadedWSGIServer):
+    """Serve a WSGI application, one thread per connection.
+
+    Args:
+        host: the address to listen on, or ``unix://`` and a path.
+        port: the port; ``0``: a free one, which :attr:`port` then tells.
+        app: a Flask app or any WSGI application; WebSocket requests have
+            ``environ["wsgi.websocket"]``.
+        ssl_context: an ``ssl.SSLContext``, a pair of paths of a certificate and its key,
+            or ``"adhoc"``; ``None``: plain TCP.
+        kwargs: further arguments of Werkzeug's ``ThreadedWSGIServer``.
+
+    Raises:
+        ConfigurationError: the app's configuration is wrong or its backend unusable.
+
+    Attributes:
+        port: the port it listens on.
+        head_timeout: seconds a client has for the head of its request.
+    """
+
+    head_timeout: float = _HEAD_TIMEOUT
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        app: WSGIApplication,
+        ssl_context: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        state = state_of(app)
+        if state is not None:
+            state.check()
+        kwargs.setdefault("handler", _RequestHandler)
+        super().__init__(host, port, websocket_middleware(app), ssl_context=ssl_context, **kwargs)
+        if isinstance(self.socket, ssl.SSLSocket):
+            # Werkzeug wraps the listening socket, so that one client that stalls in its
+            # TLS handshake would keep all others out. It is done per connection instead.
+            family, fd = self.socket.family, self.socket.detach()
+            self.socket = socket.socket(family, socket.SOCK_STREAM, fileno=fd)
+        self._lock = threading.Lock()  # guards the two below
+        self._serving: threading.Thread | None = None
+        self._stopped = False
+
+    @property
+    def clients(self) -> dict[Any, Client]:
+        """The open WebSockets, a snapshot: address -> client with ``.address`` and ``.ws``."""
+        address = self.server_address
+        return clients.of_server(address[1] if isinstance(address, tuple) else address)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Serve one connection; runs in its own thread."""
+        # Clients that go away, port probes and failed TLS handshakes are nobody's error.
+        with contextlib.suppress(ConnectionError, TimeoutError, ssl.SSLError):
+            if self.ssl_context is None:
+                super().finish_request(request, client_address)
+                return
+            request.settimeout(self.head_timeout)
+            with self.ssl_context.wrap_socket(request, server_side=True) as tls:
+                super().finish_request(tls, client_address)
+
+    def serve_forever(self, poll_interval: float = 0.1) -> None:
+        """Serve until :meth:`shutdown` or Ctrl-C; then close all clients with 1001.
+
+        Args:
+            poll_interval: seconds within which a :meth:`shutdown` is noticed.
+        """
+        with self._lock:
+            if self._stopped:
+                self.server_close()
+                return
+            self._serving = threading.current_thread()
+        try:
+            super().serve_forever(poll_interval)
+        finally:
+            with self._lock:
+                self._serving = None
+            close_all(self.clients.values())
+
+    def shutdown(self) -> None:
+        """Stop serving and close all clients with 1001; from any thread; idempotent.
+
+        Blocks until :meth:`serve_forever` has ended, at most some 2 seconds, unless it is
+        called from that very thread.
+        """
+        with self._lock:
+            self._stopped = True
+            serving = self._serving
+        if serving is None:
+            self.server_close()
+            close_all(self.clients.values())
+        elif serving is threading.current_thread():
+            # serve_forever() cannot end before this call returns.
+            threading.Thread(target=super().shutdown, daemon=True).start()
+        else:
+            super().shutdown()
+            serving.join(0 if serving is threading.main_thread() else None)
+
+
+ThreadedWsWSGIServer = ThreadedWebsocketServer
+"""The name in version 0.3's documentation."""
