@@ -6,7 +6,7 @@ no handler is receiving, the process's monitor reads in its place, without waiti
 Locks, outermost first; only the first two are ever held over I/O:
 
 * ``_read_lock``: who reads the socket and takes messages out; held over a blocking read.
-* ``_write_lock``: who writes to the socket; held over a blocking write. A reader only
+* ``_out.lock``: who writes to the socket; held over a blocking write. A reader only
   tries it, and leaves its Pong to whoever is writing: so two peers that both flood each
   other cannot stop each other's reading.
 * ``_codec_lock``: the protocol object, and how the connection ended.
@@ -29,14 +29,15 @@ from .exceptions import ConnectionClosed
 from .keepalive import Keepalive, KeepaliveAction
 from .monitor import monitor
 from .options import ConnectionOptions
+from .outbound import Outbound
 from .transport import LINGER, Transport
 
 __all__ = ["ProtocolBackend", "ThreadedConnection"]
 
-# Bytes of one read. A connection waits with the small size, which is what the memory of
-# an idle one is made of, and reads with the large one while data keeps coming.
-_READ_SMALL: Final = 8 * 1024
-_READ_LARGE: Final = 128 * 1024
+# Bytes of one read. A connection waits with the small size, since the kernel's call holds
+# that much memory while it is idle, and reads with the large one while more is coming.
+_READ_SMALL: Final = 1024
+_READ_LARGE: Final = 64 * 1024
 
 # Seconds a thread blocked in receive() is left to see the peer's Close by itself after
 # ours went out, and seconds in which data may still come instead of that Close.
@@ -44,9 +45,6 @@ _GRACE: Final = 0.5
 
 # Reads of one connection before the monitor turns to the next.
 _PUMP_READS: Final = 16
-
-# Buffers of unsent Pongs at which we stop reading until the peer takes some.
-_OUTBOX_MAX: Final = 1024
 
 
 class ThreadedConnection(Connection):
@@ -67,13 +65,12 @@ class ThreadedConnection(Connection):
         "_late_data",
         "_messages",
         "_options",
-        "_outbox",
+        "_out",
         "_protocol",
         "_read_lock",
         "_read_size",
         "_reason",
         "_transport",
-        "_write_lock",
     )
 
     def __init__(
@@ -83,10 +80,9 @@ class ThreadedConnection(Connection):
         self._transport = transport
         self._options = options
         self._read_lock = threading.Lock()
-        self._write_lock = threading.Lock()
         self._codec_lock = threading.Lock()
+        self._out = Outbound(transport, self._codec_lock)
         self._messages: deque[str | bytearray] = deque()
-        self._outbox: deque[Buffer] = deque()  # control frames on their way, in order
         self._into: memoryview | None = None  # where the protocol wants its next bytes
         self._read_size = _READ_SMALL
         self._keepalive = Keepalive(options, time.monotonic())
@@ -168,9 +164,9 @@ class ThreadedConnection(Connection):
         if size == 0:
             self._end_of_stream()
             return
-        if size == self._read_size:
+        if size >= _READ_SMALL:
             self._read_size = _READ_LARGE
-        elif size < _READ_SMALL:
+        elif self._read_size != _READ_SMALL:
             self._read_size = _READ_SMALL
         self._advance(self._protocol.receive_data, data)
 
@@ -201,10 +197,11 @@ class ThreadedConnection(Connection):
             protocol = self._protocol
             step(data)
             events = protocol.events()
-            self._into = protocol.get_buffer()
+            if not events:  # in the middle of a message, which may be a large one
+                self._into = protocol.get_buffer()
             output = protocol.data_to_send()
             if output:
-                self._outbox.extend(output)
+                self._out.pending += output
             for event in events:
                 if type(event) is Message:
                     if not self._closing:
@@ -215,7 +212,7 @@ class ThreadedConnection(Connection):
                     self._last_word = self._finished = True
         if self._closing and not self._last_word:
             self._late_data = time.monotonic() > self._closing_since + _GRACE
-        if self._outbox or self._last_word:
+        if output or self._last_word:
             self._flush()
 
     # Sending
@@ -223,21 +220,22 @@ class ThreadedConnection(Connection):
     def send(  # noqa: D102
         self, opcode: int, payload: Buffer, *, fin: bool = True, compress: bool = True
     ) -> None:
-        with self._write_lock:
+        out = self._out
+        with out.lock:
             with self._codec_lock:
                 if self._closing:
                     raise self._closed_error()
                 protocol = self._protocol
                 protocol.send_message(opcode, payload, fin=fin, compress=compress)
                 buffers = protocol.data_to_send()
-            if self._outbox:
-                buffers = self._take_outbox() + buffers
+                if out.pending:
+                    buffers = out.take() + buffers
             try:
                 self._transport.write(buffers, self._options.send_timeout)
             except OSError as error:  # a TimeoutError too: a frame may be half written
                 self._lose_writing(error)
                 raise self._closed_error() from error
-        if self._outbox:
+        if out.pending:
             self._flush()
 
     def ping(self, payload: bytes = b"") -> None:  # noqa: D102
@@ -252,33 +250,16 @@ class ThreadedConnection(Connection):
             if self._closing:
                 raise self._closed_error()
             encode(payload)
-            self._outbox.extend(self._protocol.data_to_send())
+            self._out.pending += self._protocol.data_to_send()
         self._flush()
 
-    def _take_outbox(self) -> list[Buffer]:
-        buffers: list[Buffer] = []
-        while self._outbox:
-            buffers.append(self._outbox.popleft())
-        return buffers
-
     def _flush(self) -> None:
-        """Write waiting control frames as far as there is room; never blocks.
-
-        Who holds the write lock looks at the outbox again after letting it go, and who
-        does not get the lock has filled the outbox before trying: nothing is forgotten.
-        """
-        while self._outbox and self._write_lock.acquire(blocking=False):
-            try:
-                left = self._transport.write(self._take_outbox(), 0)
-                self._outbox.extendleft(reversed(left))
-            except OSError:
-                self._drop(CloseCode.ABNORMAL)
-                return
-            finally:
-                self._write_lock.release()
-            if left:
-                return  # the kernel's buffer is full: the monitor tries again
-        if self._last_word and not self._outbox:
+        """Write waiting control frames as far as there is room; never blocks."""
+        try:
+            self._out.flush()
+        except OSError:
+            self._drop(CloseCode.ABNORMAL)
+        if self._last_word and not self._out.pending:
             # Both have said their last: the server ends the stream first (RFC 6455
             # section 7.1.1). finish() or the monitor discards what may still come.
             self._transport.half_close()
@@ -293,7 +274,7 @@ class ThreadedConnection(Connection):
             if not self._closing:
                 self._begin_closing(CloseCode.NO_STATUS if code is None else code, reason)
                 self._protocol.send_close(code, reason)
-                self._outbox.extend(self._protocol.data_to_send())
+                self._out.pending += self._protocol.data_to_send()
         self._flush()
         if limit > 0:
             self._closer_waits = True
@@ -384,7 +365,7 @@ class ThreadedConnection(Connection):
             self._read_lock.release()
 
     def _full(self) -> bool:
-        if len(self._outbox) > _OUTBOX_MAX:
+        if self._out.congested:
             return True
         if self._closing or len(self._messages) < self._options.max_queue:
             return False
@@ -402,7 +383,7 @@ class ThreadedConnection(Connection):
         elif self._last_word:
             # finish() does this at once where the handler has returned.
             if now > self._closing_since + self._options.close_timeout + LINGER or (
-                not self._outbox and now > self._closing_since + 2 * LINGER
+                not self._out.pending and now > self._closing_since + 2 * LINGER
             ):
                 self._transport.end()
         elif now > self._close_deadline or self._late_data:
@@ -422,7 +403,7 @@ class ThreadedConnection(Connection):
             with self._codec_lock:
                 if not self._closing:
                     self._protocol.send_ping(os.urandom(4))
-                    self._outbox.extend(self._protocol.data_to_send())
+                    self._out.pending += self._protocol.data_to_send()
             self._flush()
         elif action is KeepaliveAction.GIVE_UP:
             self.close(CloseCode.INTERNAL_ERROR, "keepalive ping timeout", timeout=0)

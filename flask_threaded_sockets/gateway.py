@@ -92,6 +92,23 @@ class Opening:
         policy: changed by a route before it accepts.
     """
 
+    __slots__ = (
+        "_backend",
+        "_client",
+        "_connection",
+        "_environ",
+        "_finished",
+        "_host",
+        "_limit",
+        "_lock",
+        "_slots",
+        "_stop_on_signal",
+        "_transport",
+        "accepted",
+        "policy",
+        "websocket",
+    )
+
     def __init__(
         self,
         environ: WSGIEnvironment,

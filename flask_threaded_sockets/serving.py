@@ -67,7 +67,7 @@ class _RequestHandler(WSGIRequestHandler):
         server: Any = self.server
         self.rfile.close()
         self._reader = _RequestReader(self.connection, time.monotonic() + server.head_timeout)
-        self.rfile = io.BufferedReader(self._reader)
+        self.rfile = io.BufferedReader(self._reader, 1024)
 
     def run_wsgi(self) -> None:
         self._reader.head_is_read()

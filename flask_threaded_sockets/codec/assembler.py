@@ -12,7 +12,7 @@ from ..codes import CloseCode
 from ..exceptions import FrameTooLargeException, RemoteProtocolError
 from .deflate import Inflater
 
-__all__ = ["Assembler"]
+__all__ = ["Assembler", "invalid_text"]
 
 # Room for a large payload is made in steps of so much, from memory already zeroed: 1 MiB
 # takes 0.02 ms so, against 0.7 ms where the room doubles from fresh zeroed memory.
@@ -88,6 +88,9 @@ class Assembler:
             for piece in self._inflater.inflate(payload):
                 self._add_inflated(piece)
             return
+        if len(self.buffer) > self.filled:
+            # Room that was offered and not used up.
+            del self.buffer[self.filled :]
         self.buffer += payload
         self.filled += len(payload)
         if self._text and not last:
@@ -131,10 +134,6 @@ class Assembler:
         if self._text and not last:
             self._check_text()
 
-    def trim(self) -> None:
-        """Give up the room that was not used."""
-        del self.buffer[self.filled :]
-
     def discard(self) -> None:
         """Free the message in progress and the state of the decompressor."""
         self.buffer = bytearray()
@@ -152,8 +151,14 @@ class Assembler:
     def _check_text(self) -> None:
         # Decoding what came and dropping the result is cheaper than keeping strings and
         # joining them, and a peer that sends single characters cannot make them pile up.
-        with memoryview(self.buffer) as view, view[self._checked : self.filled] as portion:
+        buffer = self.buffer
+        with memoryview(buffer) as view, view[self._checked : self.filled] as portion:
             self._checked += utf_8_decode(portion, "strict", False)[1]
+        # CPython waits for the third byte of a surrogate, although the second one cannot
+        # be UTF-8 already (python/cpython#154520).
+        start = self._checked
+        if self.filled - start == 2 and buffer[start] == 0xED and buffer[start + 1] >= 0xA0:
+            raise UnicodeDecodeError("utf-8", bytes(buffer[start:]), 0, 2, "surrogate")
 
 
 def invalid_text() -> RemoteProtocolError:

@@ -84,7 +84,8 @@ class Receiver:
             FrameTooLargeException: the peer's message exceeds the limit.
         """
         if self._view is not None:
-            self._withdraw_buffer()
+            self._view.release()
+            self._view = None
         if self._rest:
             data = self._rest + data
             self._rest = b""
@@ -150,12 +151,6 @@ class Receiver:
         self._rest = b""
         self._remaining = 0
         self._assembler.discard()
-
-    def _withdraw_buffer(self) -> None:
-        if self._view is not None:
-            self._view.release()
-            self._view = None
-        self._assembler.trim()
 
     def _take_frame(self, data: bytes, position: int, events: list[Event]) -> int:
         """Take a frame, or what is there of it, and give the position behind it."""

@@ -1,0 +1,74 @@
+"""The way out of a connection: one writer at a time, control frames in between.
+
+A message is written by its sender, who waits for room. A Pong, a Ping or a Close must
+not wait, whoever produces it: it is put down here, and goes out now or behind what is
+being written.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+from .backend import Buffer
+from .transport import Transport
+
+__all__ = ["Outbound"]
+
+# Buffers put down and not taken by the peer at which we stop reading what it sends.
+_PENDING_MAX: Final = 1024
+
+
+class Outbound:
+    """Hold what waits to be written on one connection.
+
+    Args:
+        transport: where it goes.
+        codec_lock: guards ``pending``, together with the protocol that fills it.
+
+    Attributes:
+        lock: held by who writes, over I/O; taken before the codec lock.
+        pending: buffers to be written before anything newer, in order.
+    """
+
+    __slots__ = ("_codec_lock", "_transport", "lock", "pending")
+
+    def __init__(self, transport: Transport, codec_lock: threading.Lock) -> None:
+        self._transport = transport
+        self._codec_lock = codec_lock
+        self.lock = threading.Lock()
+        self.pending: list[Buffer] = []
+
+    def take(self) -> list[Buffer]:
+        """Hand over what waits, to be written now; under both locks."""
+        taken = self.pending
+        self.pending = []
+        return taken
+
+    def flush(self) -> None:
+        """Write what waits as far as there is room; never blocks.
+
+        Who holds the lock looks again after letting it go, and who does not get it has
+        put his frame down before trying: nothing is forgotten. What finds no room is
+        tried again by the monitor.
+
+        Raises:
+            OSError: the link is dead.
+        """
+        while self.pending and self.lock.acquire(blocking=False):
+            try:
+                with self._codec_lock:
+                    taken = self.take()
+                left = self._transport.write(taken, 0)
+                if left:
+                    with self._codec_lock:
+                        self.pending = left + self.pending
+            finally:
+                self.lock.release()
+            if left:
+                return
+
+    @property
+    def congested(self) -> bool:
+        """Whether the peer makes us answer without reading the answers."""
+        return len(self.pending) > _PENDING_MAX
