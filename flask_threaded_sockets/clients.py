@@ -20,6 +20,35 @@ if TYPE_CHECKING:
 __all__ = ["Client", "Clients", "Handler", "Server", "clients"]
 
 
+class Server:
+    """Answer to ``ws.handler.server``."""
+
+    __slots__ = ("_server",)
+
+    def __init__(self, server: Hashable) -> None:
+        self._server = server
+
+    @property
+    def clients(self) -> dict[Any, Client]:
+        """A snapshot: address -> client with ``.address`` and ``.ws``."""
+        return clients.of_server(self._server)
+
+
+class Handler:
+    """Answer to ``ws.handler``.
+
+    Attributes:
+        active_client: this connection's own client.
+        server: its ``clients`` are all that are connected to the same server.
+    """
+
+    __slots__ = ("active_client", "server")
+
+    def __init__(self, client: Client) -> None:
+        self.active_client = client
+        self.server = Server(client.server)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Client:
     """Stand for one open WebSocket, as gevent-websocket's class of the name does.
@@ -37,6 +66,11 @@ class Client:
     connection: Connection
     server: Hashable
     stop_on_signal: bool = True
+
+    @property
+    def handler(self) -> Handler:
+        """What ``ws.handler`` gives."""
+        return Handler(self)
 
 
 class Clients:
@@ -99,32 +133,3 @@ class Clients:
 
 clients = Clients()
 """The process's registry."""
-
-
-class Server:
-    """Answer to ``ws.handler.server``."""
-
-    __slots__ = ("_server",)
-
-    def __init__(self, server: Hashable) -> None:
-        self._server = server
-
-    @property
-    def clients(self) -> dict[Any, Client]:
-        """A snapshot: address -> client with ``.address`` and ``.ws``."""
-        return clients.of_server(self._server)
-
-
-class Handler:
-    """Answer to ``ws.handler``.
-
-    Attributes:
-        active_client: this connection's own client.
-        server: its ``clients`` are all that are connected to the same server.
-    """
-
-    __slots__ = ("active_client", "server")
-
-    def __init__(self, client: Client) -> None:
-        self.active_client = client
-        self.server = Server(client.server)

@@ -16,7 +16,7 @@ from werkzeug.exceptions import NotImplemented as NotImplementedByServer
 from werkzeug.exceptions import ServiceUnavailable
 
 from .backend import Backend, Connection, Upgrade
-from .clients import Client, Handler, clients
+from .clients import Client, clients
 from .codes import CloseCode, truncate_reason
 from .exceptions import WebSocketError
 from .handshake import (
@@ -226,7 +226,7 @@ class Opening:
         self._client = clients.add(
             self.websocket, connection, peer, local, stop_on_signal=self._stop_on_signal
         )
-        self.websocket.register(Handler(self._client))
+        self.websocket.client = self._client
 
     def start_closing(self, code: int, reason: str = "") -> None:
         """Send a Close and return; :meth:`finish` waits for the peer's."""

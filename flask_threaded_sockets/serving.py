@@ -14,12 +14,13 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from .clients import Client, clients
 from .extension import state_of
+from .handshake import is_upgrade
 from .stopping import close_all
 from .wsgi import websocket_middleware
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 __all__ = ["ThreadedWebsocketServer", "ThreadedWsWSGIServer"]
 
@@ -69,6 +70,13 @@ class _RequestHandler(WSGIRequestHandler):
         self._reader = _RequestReader(self.connection, time.monotonic() + server.head_timeout)
         self.rfile = io.BufferedReader(self._reader, 1024)
 
+    def make_environ(self) -> WSGIEnvironment:
+        environ = super().make_environ()
+        if is_upgrade(environ):
+            # They stand in the environ now, and an open WebSocket would keep both.
+            self.headers = type(self.headers)()
+        return environ
+
     def run_wsgi(self) -> None:
         self._reader.head_is_read()
         super().run_wsgi()
@@ -109,10 +117,12 @@ class ThreadedWebsocketServer(ThreadedWSGIServer):
         **kwargs: Any,
     ) -> None:
         state = state_of(app)
-        if state is not None:
-            state.check()
+        if state is None:
+            app = websocket_middleware(app)
+        else:
+            state.check()  # a Flask app with a Sockets brings the same
         kwargs.setdefault("handler", _RequestHandler)
-        super().__init__(host, port, websocket_middleware(app), ssl_context=ssl_context, **kwargs)
+        super().__init__(host, port, app, ssl_context=ssl_context, **kwargs)
         if isinstance(self.socket, ssl.SSLSocket):
             # Werkzeug wraps the listening socket, so that one client that stalls in its
             # TLS handshake would keep all others out. It is done per connection instead.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
     from _typeshed.wsgi import WSGIEnvironment
 
-    from .clients import Handler
+    from .clients import Client, Handler
 
 __all__ = ["WebSocket"]
 
@@ -43,8 +43,7 @@ class WebSocket:
     Attributes:
         environ: the request's WSGI environ; readable after the end, too.
         subprotocol: the one agreed (RFC 6455 section 1.9), or ``None``.
-        handler: ``handler.server.clients`` and ``handler.active_client``, as in
-            gevent-websocket.
+        client: this connection's entry in the registry, once it is open.
     """
 
     OPCODE_CONTINUATION: ClassVar[int] = Opcode.CONTINUATION
@@ -58,9 +57,9 @@ class WebSocket:
         "__weakref__",
         "_backend",
         "_connection",
-        "_handler",
         "_open",
         "_over",
+        "client",
         "environ",
         "subprotocol",
     )
@@ -71,17 +70,13 @@ class WebSocket:
         self._open = opener
         self._connection: Connection | None = None
         self._backend: Backend | None = None
-        self._handler: Handler | None = None
+        self.client: Client | None = None  # set by the core
         self._over = False  # receive() has said that it is over, or close() was called
 
     def attach(self, connection: Connection, backend: Backend) -> None:
         """Take the connection that the opening handshake has made; for the core."""
         self._connection = connection
         self._backend = backend
-
-    def register(self, handler: Handler) -> None:
-        """Take the gevent facade; for the core."""
-        self._handler = handler
 
     def _link(self) -> Connection:
         """Give the connection, answering the opening handshake at the first use."""
@@ -290,10 +285,10 @@ class WebSocket:
         return self._backend
 
     @property
-    def handler(self) -> Any:
+    def handler(self) -> Handler | None:
         """What gevent-websocket has there: ``server.clients`` and ``active_client``."""
         self._link()
-        return self._handler
+        return None if self.client is None else self.client.handler
 
     @property
     def origin(self) -> str | None:
