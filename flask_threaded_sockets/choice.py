@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .backend import Backend
-from .plugins import load_backend
+from .plugins import check_backend, load_backend
 
 __all__ = ["DEFAULT_BACKEND", "ENVIRONMENT_VARIABLE", "Choice", "choose_backend"]
 
@@ -28,17 +28,20 @@ class Choice:
     source: str
 
 
-def choose_backend(*, argument: str | None = None, config: str | None = None) -> Choice:
+def choose_backend(*, argument: str | Backend | None = None, config: str | None = None) -> Choice:
     """Choose a backend by precedence and load it.
 
     Args:
-        argument: what the code asked for; comes first, before the environment variable
-            ``FLASK_SOCKETS_BACKEND``.
+        argument: what the code asked for, a name or a backend itself; comes first,
+            before the environment variable ``FLASK_SOCKETS_BACKEND``.
         config: what ``SOCKETS_BACKEND`` says; comes after it.
 
     Raises:
         BackendError: the one chosen cannot be used; the next one is not tried.
     """
+    if isinstance(argument, Backend):
+        check_backend(argument)
+        return Choice(argument, "argument")
     candidates = (
         (argument, "argument"),
         (os.environ.get(ENVIRONMENT_VARIABLE), f"environment variable {ENVIRONMENT_VARIABLE}"),

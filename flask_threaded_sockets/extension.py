@@ -43,7 +43,7 @@ class AppState:
         ConfigurationError: the configuration is wrong or the backend unusable.
     """
 
-    def __init__(self, app: Flask, backend: str | None) -> None:
+    def __init__(self, app: Flask, backend: str | Backend | None) -> None:
         self.app = app
         self.slots = Slots()
         self._argument = backend

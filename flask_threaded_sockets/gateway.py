@@ -27,9 +27,10 @@ from .handshake import (
     request_target,
     response_head,
 )
-from .hosts import Host, find_host, supported_hosts
+from .host import Host
 from .negotiation import negotiate_deflate, select_subprotocol
 from .origin import OriginRefused, check_origin
+from .plugins import hosts
 from .settings import Policy
 from .transport import Transport, open_transport
 from .websocket import WebSocket
@@ -149,7 +150,7 @@ class Opening:
                 return
             if self._finished:
                 raise WebSocketError("the request of this websocket is over", ws=self.websocket)
-            host = find_host(self._environ)
+            host = _find_host(self._environ)
             key = check_upgrade(self._environ, trust_protocol=host is None or host.trust_protocol)
             self._check_origin()
             subprotocol = self._choose_subprotocol()
@@ -203,7 +204,7 @@ class Opening:
             "no websockets on server %s: it does not let an application have the socket; "
             "supported: %s",
             self._environ.get("SERVER_SOFTWARE", "of unknown name"),
-            ", ".join(supported_hosts()),
+            ", ".join(host.name for host in hosts()),
         )
         return HostUnsupported()
 
@@ -272,6 +273,10 @@ class Opening:
         """Let the WebSocket of a request that was never upgraded not be used later."""
         with self._lock:
             self._finished = True
+
+
+def _find_host(environ: WSGIEnvironment) -> Host | None:
+    return next((host for host in hosts() if host.claims(environ)), None)
 
 
 class Gateway:

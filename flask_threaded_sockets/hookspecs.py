@@ -13,7 +13,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from .backend import Backend
-    from .hosts import Host
+    from .host import Host
 
 __all__ = ["PROJECT", "hookimpl", "hookspec", "websocket_backend", "websocket_host"]
 

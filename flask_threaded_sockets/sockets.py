@@ -44,7 +44,7 @@ class Sockets:
         ConfigurationError: the app's configuration is wrong or the backend unusable.
     """
 
-    def __init__(self, app: Flask | None = None, *, backend: str | None = None) -> None:
+    def __init__(self, app: Flask | None = None, *, backend: str | Backend | None = None) -> None:
         self._backend_argument = backend
         self._registrations: list[Callable[[Flask], None]] = []
         self._states: list[AppState] = []

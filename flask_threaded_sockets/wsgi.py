@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from .backend import Backend
 from .choice import choose_backend
 from .exceptions import ConfigurationError, WebSocketError
 from .gateway import OPENING_KEY, Gateway, Opening, Slots
@@ -19,7 +20,7 @@ __all__ = ["WebSocketWSGI", "websocket_middleware"]
 
 
 def websocket_middleware(
-    app: WSGIApplication, *, backend: str | None = None, **options: Any
+    app: WSGIApplication, *, backend: str | Backend | None = None, **options: Any
 ) -> WSGIApplication:
     """Give a WSGI application ``environ["wsgi.websocket"]``, as gevent-websocket does.
 
@@ -59,7 +60,7 @@ class WebSocketWSGI:
         self,
         handler: Callable[[WebSocket], object],
         *,
-        backend: str | None = None,
+        backend: str | Backend | None = None,
         **options: Any,
     ) -> None:
         self.handler = handler

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .base import Host, read_buffered
+from ..hookspecs import hookimpl
+from ..host import Host
+from .buffered import read_buffered
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-__all__ = ["WerkzeugHost"]
+__all__ = ["WerkzeugHost", "websocket_host"]
 
 
 class WerkzeugHost(Host):
@@ -23,3 +25,9 @@ class WerkzeugHost(Host):
     def take(self, environ: WSGIEnvironment) -> tuple[Any, bytes]:  # noqa: D102
         sock = environ["werkzeug.socket"]
         return sock, read_buffered(environ["wsgi.input"], sock)
+
+
+@hookimpl
+def websocket_host() -> Host:
+    """Provide the host Werkzeug."""
+    return WerkzeugHost()

@@ -1,12 +1,10 @@
-"""What a host is: a WSGI server's way to lend its socket and to take it back.
+"""The interface of a host: a WSGI server's way to lend its socket and to take it back.
 
-The interface, and what the built-in hosts share. A third party adds a server with the
-hook ``websocket_host``.
+A third party adds a server with the hook ``websocket_host``. Nothing here knows any.
 """
 
 from __future__ import annotations
 
-import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-__all__ = ["Host", "read_buffered"]
+__all__ = ["Host"]
 
 
 class Host(ABC):
@@ -52,22 +50,3 @@ class Host(ABC):
         """
         start_response("101 Switching Protocols", [])
         return []
-
-
-def read_buffered(reader: Any, sock: Any) -> bytes:
-    """Take what a server's ``BufferedReader`` has read beyond the request, without waiting.
-
-    Args:
-        reader: the reader on top of the socket.
-        sock: the socket; its timeout is put back afterwards.
-    """
-    timeout = sock.gettimeout()
-    sock.settimeout(0)
-    try:
-        size = len(reader.peek(1))
-        data: bytes = reader.read1(size) if size else b""
-    except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
-        return b""
-    finally:
-        sock.settimeout(timeout)
-    return data

@@ -1,0 +1,27 @@
+"""What the hosts share: the bytes that a server has read beyond the request."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+__all__ = ["read_buffered"]
+
+
+def read_buffered(reader: Any, sock: Any) -> bytes:
+    """Take what a server's ``BufferedReader`` has read beyond the request, without waiting.
+
+    Args:
+        reader: the reader on top of the socket.
+        sock: the socket; its timeout is put back afterwards.
+    """
+    timeout = sock.gettimeout()
+    sock.settimeout(0)
+    try:
+        size = len(reader.peek(1))
+        data: bytes = reader.read1(size) if size else b""
+    except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
+        return b""
+    finally:
+        sock.settimeout(timeout)
+    return data
