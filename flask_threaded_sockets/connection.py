@@ -25,6 +25,7 @@ from .backend import Backend, Buffer, Connection, Feature, Protocol, Upgrade
 from .codes import CloseCode
 from .events import Close, Message
 from .exceptions import ConnectionClosed
+from .inbound import Inbound
 from .keepalive import Keepalive, KeepaliveAction
 from .monitor import monitor
 from .options import ConnectionOptions
@@ -33,14 +34,12 @@ from .transport import LINGER, Transport
 
 __all__ = ["ProtocolBackend", "ThreadedConnection"]
 
-# Bytes of one read. A connection waits with the small size, since the kernel's call holds
-# that much memory while it is idle, and reads with the large one while more is coming.
-_READ_SMALL: Final = 1024
-_READ_LARGE: Final = 64 * 1024
-
 # Seconds a thread blocked in receive() is left to see the peer's Close by itself after
 # ours went out, and seconds in which data may still come instead of that Close.
 _GRACE: Final = 0.5
+
+# Seconds within which the monitor has let go of a connection.
+_INSTANT: Final = 0.05
 
 # Reads of one connection before the monitor turns to the next.
 _PUMP_READS: Final = 16
@@ -58,7 +57,7 @@ class ThreadedConnection(Connection):
         "_code",
         "_codec_lock",
         "_finished",
-        "_into",
+        "_in",
         "_keepalive",
         "_last_word",
         "_late_data",
@@ -67,7 +66,6 @@ class ThreadedConnection(Connection):
         "_out",
         "_protocol",
         "_read_lock",
-        "_read_size",
         "_reason",
         "_transport",
     )
@@ -80,10 +78,9 @@ class ThreadedConnection(Connection):
         self._options = options
         self._read_lock = threading.Lock()
         self._codec_lock = threading.Lock()
+        self._in = Inbound(transport)
         self._out = Outbound(transport, self._codec_lock)
         self._messages: list[str | bytearray] = []  # few; an empty deque takes 760 bytes
-        self._into: memoryview | None = None  # where the protocol wants its next bytes
-        self._read_size = _READ_SMALL
         self._keepalive = Keepalive(options, time.monotonic())
         self._closing = False  # a Close is out or in, or the link is dead: no more sends
         self._closing_since = 0.0
@@ -100,7 +97,7 @@ class ThreadedConnection(Connection):
         """Take the bytes that came with the handshake; put the monitor in charge."""
         if early:
             with self._read_lock:
-                self._feed(early)
+                self._take(early)
         monitor.watch(self)
 
     # Receiving
@@ -118,7 +115,9 @@ class ThreadedConnection(Connection):
 
     def _receive_within(self, timeout: float) -> str | bytearray:
         deadline = time.monotonic() + timeout
-        if not self._read_lock.acquire(timeout=max(0, timeout)):
+        # The monitor holds the lock for an instant only, and what it is about to queue is
+        # there already, also for a timeout of 0.
+        if not self._read_lock.acquire(timeout=max(_INSTANT, timeout)):
             raise TimeoutError(f"no message within {timeout} seconds")
         try:
             while not self._messages:
@@ -134,47 +133,29 @@ class ThreadedConnection(Connection):
     def _read(self) -> None:
         """Read once, blocking in the kernel; under the read lock."""
         try:
-            if self._into is None:
-                self._feed(self._transport.recv(self._read_size))
-            else:
-                self._feed_count(self._transport.recv_into(self._into))
+            self._take(self._in.read())
         except OSError:
             self._drop(CloseCode.ABNORMAL)
 
     def _read_ready(self) -> bool:
         """Read what is there; tell whether anything was; under the read lock."""
         try:
-            if self._into is None:
-                data = self._transport.recv_ready(self._read_size)
-                if data is None:
-                    return False
-                self._feed(data)
-            else:
-                count = self._transport.recv_ready_into(self._into)
-                if count is None:
-                    return False
-                self._feed_count(count)
+            data = self._in.read_ready()
+            if data is None:
+                return False
+            self._take(data)
         except OSError:
             self._drop(CloseCode.ABNORMAL)
         return True
 
-    def _feed(self, data: bytes) -> None:
-        size = len(data)
-        if size == 0:
+    def _take(self, data: bytes | int) -> None:
+        """Give the protocol its bytes, or their count in its own buffer; under the read lock."""
+        if not data:
             self._end_of_stream()
-            return
-        if size >= _READ_SMALL:
-            self._read_size = _READ_LARGE
-        elif self._read_size != _READ_SMALL:
-            self._read_size = _READ_SMALL
-        self._advance(self._protocol.receive_data, data)
-
-    def _feed_count(self, count: int) -> None:
-        self._into = None  # from here on the protocol may resize what the view shows
-        if count:
-            self._advance(self._protocol.buffer_updated, count)
+        elif type(data) is bytes:
+            self._advance(self._protocol.receive_data, data)
         else:
-            self._end_of_stream()
+            self._advance(self._protocol.buffer_updated, data)
 
     def _end_of_stream(self) -> None:
         if self._transport.woken and not self._transport.ended:
@@ -197,7 +178,7 @@ class ThreadedConnection(Connection):
             step(data)
             events = protocol.events()
             if not events:  # in the middle of a message, which may be a large one
-                self._into = protocol.get_buffer()
+                self._in.into = protocol.get_buffer()
             output = protocol.data_to_send()
             if output:
                 self._out.pending += output
@@ -290,9 +271,12 @@ class ThreadedConnection(Connection):
 
     def _await_close(self, deadline: float) -> None:
         """Read, dropping messages, until the peer's last word or the deadline."""
-        while not (self._last_word or self._transport.ended or self._late_data):
+        while not (self._last_word or self._transport.ended):
             left = min(deadline - time.monotonic(), _GRACE)
             if left <= 0:
+                return
+            if self._late_data:  # a peer that floods us must not keep this thread
+                self._drop(CloseCode.ABNORMAL)
                 return
             if not self._read_lock.acquire(timeout=left):
                 self._transport.wake()  # another thread is blocked in receive()

@@ -19,9 +19,6 @@ __all__ = ["Deflater", "Inflater", "deflater_for", "inflater_for"]
 # RFC 7692 section 7.2.1: removed from the end of a message; 7.2.2: appended again.
 _TAIL = b"\x00\x00\xff\xff"
 
-# What is left of an empty block with no compression (RFC 7692 section 7.2.3.6).
-_EMPTY_BLOCK = b"\x00"
-
 # A compressor takes 150 KiB at a window of 15 bits and 38 KiB at one of 12; with zlib's
 # default level of 8 it takes 262 and 150 KiB and makes the data less than 1 % smaller.
 _MEMORY_LEVEL = 5
@@ -67,6 +64,9 @@ class Deflater:
             compressor = self._compressor = zlib.compressobj(
                 wbits=-self._window_bits, memLevel=_MEMORY_LEVEL
             )
+        # Called for an empty message too: zlib flushes twice in a row only if it was asked
+        # for something else in between, and the message needs the flush's empty block
+        # (RFC 7692 section 7.2.3.6).
         body = compressor.compress(data)
         # A fragment is flushed too, so that the peer can read all of it.
         flushed = compressor.flush(zlib.Z_SYNC_FLUSH)
@@ -74,8 +74,7 @@ class Deflater:
             return body + flushed
         if self._no_context_takeover:
             self._compressor = None
-        # zlib flushes nothing where nothing came since the last flush.
-        return body + flushed[: -len(_TAIL)] if flushed else _EMPTY_BLOCK
+        return body + flushed[: -len(_TAIL)]
 
 
 class Inflater:
@@ -89,7 +88,8 @@ class Inflater:
     __slots__ = ("_decompressor", "_no_context_takeover", "_window_bits")
 
     def __init__(self, window_bits: int, *, no_context_takeover: bool) -> None:
-        # zlib does not do 8 bits here; a larger window inflates what a smaller one made.
+        # A larger window inflates what a smaller one made, and zlib compresses with 9 bits
+        # where it is asked for 8.
         self._window_bits = max(window_bits, 9)
         self._no_context_takeover = no_context_takeover
         self._decompressor: zlib._Decompress | None = None
