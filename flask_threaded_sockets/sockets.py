@@ -215,7 +215,8 @@ class _View:
 
 
 def _close_of(error: HTTPException) -> tuple[int, str]:
-    status = error.code or 500
+    # abort(Response(...)) has no code of its own.
+    status = error.get_response().status_code
     code = CloseCode.POLICY_VIOLATION if status < 500 else CloseCode.INTERNAL_ERROR
     return code, error.name
 
