@@ -1,0 +1,192 @@
+"""The real stack with the backend under judgement in it: a server, an app, its routes.
+
+A :class:`Site` is one Flask app with one configuration behind one
+``ThreadedWebsocketServer``; a :class:`Stack` keeps the sites of one backend, started when
+first needed and kept for the session. A case gives its handler as a function, which runs
+as a route's handler in the server's own thread.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import logging
+import socket
+import termios
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from flask import Flask
+from flask_threaded_sockets import Sockets, ThreadedWebsocketServer, WebSocket
+
+__all__ = ["Call", "Handler", "Site", "Stack"]
+
+Handler = Callable[[WebSocket], Any]
+
+# How long a piece of data may stay unread before the next one is sent all the same.
+_SETTLE: Final = 0.5
+
+
+class Call:
+    """Be one run of a handler, as seen from outside.
+
+    Attributes:
+        started: set when the handler has its WebSocket.
+        done: set when it has returned or raised.
+        value: what it returned.
+        error: what it raised.
+    """
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self.started = threading.Event()
+        self.done = threading.Event()
+        self.ws: WebSocket | None = None
+        self.value: Any = None
+        self.error: BaseException | None = None
+
+    def __call__(self, ws: WebSocket, **_: Any) -> None:
+        self.ws = ws
+        self.started.set()
+        try:
+            self.value = self._handler(ws)
+        except BaseException as error:
+            self.error = error
+            raise
+        finally:
+            self.done.set()
+
+
+class _Server(ThreadedWebsocketServer):
+    """Remember the accepted sockets, to see whether data was read from them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.accepted: dict[Any, socket.socket] = {}
+        super().__init__(*args, **kwargs)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.accepted[client_address] = request
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        for address, sock in list(self.accepted.items()):
+            if sock is request:
+                del self.accepted[address]
+        super().shutdown_request(request)
+
+
+class Site:
+    """Serve one app with one configuration.
+
+    Args:
+        backend: the backend's name.
+        config: options of the app, named as a route's, e.g. ``max_message_size``.
+        route: options of the routes.
+        prepare: called with the app and its ``Sockets`` before it serves.
+
+    Attributes:
+        app: the Flask app.
+        sockets: its ``Sockets``.
+        address: where it listens.
+    """
+
+    _numbers = itertools.count(1)
+
+    def __init__(
+        self,
+        backend: str,
+        config: Mapping[str, Any] | None = None,
+        route: Mapping[str, Any] | None = None,
+        prepare: Callable[[Flask, Sockets], None] | None = None,
+    ) -> None:
+        self.app = Flask(f"conformance{next(self._numbers)}")
+        self.app.config["SECRET_KEY"] = "not one"  # noqa: S105
+        # The process's signals belong to pytest.
+        self.app.config["SOCKETS_HANDLE_SIGNALS"] = False
+        for name, value in (config or {}).items():
+            self.app.config[f"SOCKETS_{name.upper()}"] = value
+        self.sockets = Sockets(self.app, backend=backend)
+        self._calls: dict[str, Call] = {}
+        self._tokens = itertools.count(1)
+        options = dict(route or {})
+        self.sockets.add_url_rule("/call/<token>", "call", self._call, **options)
+        self.sockets.add_url_rule("/echo", "echo", self._echo, **options)
+        self.sockets.add_url_rule("/slash/", "slash", self._echo, **options)
+        self.app.add_url_rule("/http", "http", lambda: "plain\n")
+        if prepare is not None:
+            prepare(self.app, self.sockets)
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        self.server = _Server("127.0.0.1", 0, self.app)
+        self.address = ("127.0.0.1", int(self.server.port))
+        self._thread = threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
+        self._thread.start()
+
+    def enlist(self, handler: Handler) -> tuple[str, Call]:
+        """Take a handler; give the path it is called by."""
+        call = Call(handler)
+        token = str(next(self._tokens))
+        self._calls[token] = call
+        return f"/call/{token}", call
+
+    def _call(self, ws: WebSocket, token: str) -> None:
+        self._calls.pop(token)(ws)
+
+    def _echo(self, ws: WebSocket) -> None:
+        for message in ws:
+            ws.send(message)
+
+    def settle(self, address: Any) -> None:
+        """Wait until the server has read what a client sent, half a second at most."""
+        sock = self.server.accepted.get(address)
+        deadline = time.monotonic() + _SETTLE
+        pause = 0.00005
+        while sock is not None and time.monotonic() < deadline and _unread(sock):
+            time.sleep(pause)
+            pause = min(2 * pause, 0.002)
+
+    def stop(self) -> None:
+        """Stop serving; ends the connections that are left."""
+        self.server.shutdown()
+        self._thread.join()
+
+
+def _unread(sock: socket.socket) -> bool:
+    try:
+        count = fcntl.ioctl(sock.fileno(), termios.FIONREAD, bytes(4))
+    except (OSError, ValueError):
+        return False
+    return any(count)
+
+
+class Stack:
+    """Keep the sites of one backend; thread-safe.
+
+    Args:
+        backend: the backend's name.
+    """
+
+    def __init__(self, backend: str) -> None:
+        self.backend = backend
+        self._lock = threading.Lock()  # guards _sites
+        self._sites: dict[str, Site] = {}
+
+    def site(
+        self, config: Mapping[str, Any] | None = None, route: Mapping[str, Any] | None = None
+    ) -> Site:
+        """Give the site with this configuration, starting it at the first call."""
+        key = repr((sorted((config or {}).items()), sorted((route or {}).items())))
+        with self._lock:
+            if key not in self._sites:
+                self._sites[key] = Site(self.backend, config, route)
+            return self._sites[key]
+
+    def stop(self) -> None:
+        """Stop all sites."""
+        with self._lock:
+            sites, self._sites = self._sites, {}
+        for site in sites.values():
+            site.stop()

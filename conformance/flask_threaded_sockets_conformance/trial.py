@@ -1,0 +1,277 @@
+"""One run of one case: connections, the handlers at their other ends, comparisons."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, TypeVar
+
+from flask_threaded_sockets import WebSocket
+
+from .arrivals import Mismatch
+from .peer import Peer
+from .response import Response
+from .server import Call, Handler, Site, Stack
+from .timeline import Timeline
+
+__all__ = ["KEY_HEADER", "Trial", "request_head"]
+
+# The nonce of RFC 6455 section 1.3.
+KEY_HEADER = "dGhlIHNhbXBsZSBub25jZQ=="
+
+T = TypeVar("T")
+
+
+def request_head(
+    path: str,
+    headers: Mapping[str, str | None] | None = None,
+    *,
+    method: str = "GET",
+    version: str = "HTTP/1.1",
+    lines: str = "",
+) -> bytes:
+    """Write an opening handshake's request.
+
+    Args:
+        path: the request's target.
+        headers: further ones, or others in the place of the usual; ``None``: left out.
+        method: the method.
+        version: the HTTP version.
+        lines: further header lines as they are, each with its line end.
+    """
+    usual: dict[str, str | None] = {
+        "Host": "127.0.0.1",
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": KEY_HEADER,
+        "Sec-WebSocket-Version": "13",
+        **(headers or {}),
+    }
+    text = "".join(f"{name}: {value}\r\n" for name, value in usual.items() if value is not None)
+    return f"{method} {path} {version}\r\n{text}{lines}\r\n".encode("latin-1")
+
+
+class Trial:
+    """Run one case against one backend; a context manager that ends its connections.
+
+    Args:
+        stack: the backend's.
+        patience: seconds to wait for what must come; generous, since it decides nothing
+            but how long a failure takes.
+        thorough: whether to deliver wire data at every split.
+
+    Attributes:
+        timeline: what happened, of the delivery in progress.
+        first: what happened in the first delivery.
+        delivery: the name of the delivery in progress.
+    """
+
+    def __init__(self, stack: Stack, *, patience: float = 10.0, thorough: bool = True) -> None:
+        self.stack = stack
+        self.patience = patience
+        self.thorough = thorough
+        self.timeline = self.first = Timeline()
+        self.delivery = "whole"
+        self._peers: list[Peer] = []
+        self._cleanup = contextlib.ExitStack()
+
+    def __enter__(self) -> Trial:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for peer in self._peers:
+            peer.leave()
+        self._cleanup.close()
+
+    # Connections
+
+    def begin(self, delivery: str) -> None:
+        """Begin a delivery, with a timeline of its own."""
+        if delivery != "whole":
+            self.timeline = Timeline()
+        self.delivery = delivery
+
+    def site(
+        self,
+        config: Mapping[str, Any] | None = None,
+        route: Mapping[str, Any] | None = None,
+    ) -> Site:
+        """Give the site with a configuration, shared with other cases."""
+        return self.stack.site(config, route)
+
+    def own_site(self, **arguments: Any) -> Site:
+        """Start a site for this trial alone."""
+        site = Site(self.stack.backend, **arguments)
+        self._cleanup.callback(site.stop)
+        return site
+
+    def dial(self, site: Site, receive_buffer: int | None = None) -> Peer:
+        """Connect without a word."""
+        number = len(self._peers) + 1
+        peer = Peer(site.address, self.timeline, number, self.patience, receive_buffer)
+        self._peers.append(peer)
+        address = peer.socket.getsockname()
+        peer.settle = lambda: site.settle(address)
+        return peer
+
+    def ask(self, request: bytes, *, site: Site | None = None, early: bytes = b"") -> tuple[Peer, Response]:
+        """Send a request and read the head of the response, whatever it is."""
+        peer = self.dial(site or self.site())
+        self.timeline.add("client", peer.number, request.decode("latin-1").rstrip())
+        peer.socket.sendall(request + early)
+        if early:
+            self.timeline.add("client", peer.number, early)
+        return peer, peer.read_head()
+
+    def connect(
+        self,
+        handler: Handler | None = None,
+        *,
+        site: Site | None = None,
+        config: Mapping[str, Any] | None = None,
+        route: Mapping[str, Any] | None = None,
+        path: str | None = None,
+        headers: Mapping[str, str | None] | None = None,
+        receive_buffer: int | None = None,
+    ) -> Peer:
+        """Open a WebSocket.
+
+        Args:
+            handler: the handler at the other end; ``None``: it echoes.
+            site: where to; ``None``: the one with ``config`` and ``route``.
+            config: options of the app.
+            route: options of the route.
+            path: a route of the site's own, in the place of a handler.
+            headers: further request headers.
+            receive_buffer: the size of the client's buffer in bytes.
+
+        Raises:
+            Mismatch: the server did not answer with 101.
+        """
+        site = site or self.site(config, route)
+        call: Call | None = None
+        if path is None:
+            path = "/echo"
+            if handler is not None:
+                path, call = site.enlist(handler)
+        peer = self.dial(site, receive_buffer)
+        peer.call = call
+        peer.socket.sendall(request_head(path, headers))
+        response = peer.read_head()
+        if response.status != 101:
+            raise Mismatch(f"expected 101, came {response.line!r}")
+        _agree(peer, response.get("Sec-WebSocket-Extensions"))
+        return peer
+
+    # The other end
+
+    def returned(self, peer: Peer, patience: float | None = None) -> Any:
+        """Wait for the handler's end and give what it returned.
+
+        Raises:
+            Mismatch: it raised, or does not end.
+        """
+        call = peer.call
+        assert call is not None  # noqa: S101  (a case's own mistake)
+        if not call.done.wait(self.patience if patience is None else patience):
+            raise Mismatch("the handler did not end in time")
+        if call.error is not None:
+            self.timeline.add("app", peer.number, f"raised {call.error!r}")
+            raise Mismatch(f"the handler raised {call.error!r}") from call.error
+        self.timeline.add("app", peer.number, f"returned {_short(call.value)}")
+        return call.value
+
+    def websocket(self, peer: Peer) -> WebSocket:
+        """Wait for the handler's start and give its WebSocket."""
+        assert peer.call is not None  # noqa: S101
+        if not peer.call.started.wait(self.patience) or peer.call.ws is None:
+            raise Mismatch("the handler did not start in time")
+        return peer.call.ws
+
+    # Comparing
+
+    def equal(self, came: Any, wanted: Any, what: str) -> None:
+        """Compare values, and their types.
+
+        Raises:
+            Mismatch: they differ.
+        """
+        if came != wanted or type(came) is not type(wanted):
+            raise Mismatch(f"{what}: expected {_short(wanted)}, came {_short(came)}")
+
+    def true(self, condition: object, what: str) -> None:
+        """Insist on a condition.
+
+        Raises:
+            Mismatch: it does not hold.
+        """
+        if not condition:
+            raise Mismatch(what)
+
+    def wait(self, condition: Callable[[], object], what: str, within: float | None = None) -> None:
+        """Wait until a condition holds.
+
+        Args:
+            condition: looked at every few milliseconds.
+            what: the condition in words.
+            within: seconds; ``None``: the patience.
+
+        Raises:
+            Mismatch: it does not come to hold in time.
+        """
+        limit = self.patience if within is None else within
+        deadline = time.monotonic() + limit
+        while not condition():
+            if time.monotonic() > deadline:
+                raise Mismatch(f"not within {limit:g} s: {what}")
+            time.sleep(0.002)
+
+    @contextlib.contextmanager
+    def takes(self, at_most: float, what: str, at_least: float = 0.0) -> Iterator[None]:
+        """Insist on how many seconds the block takes."""
+        began = time.monotonic()
+        yield
+        took = time.monotonic() - began
+        if not at_least <= took <= at_most:
+            raise Mismatch(
+                f"{what} took {took:.2f} s, expected {at_least:g} to {at_most:g} s"
+            )
+
+    def raises(self, kind: type[BaseException], function: Callable[[], object]) -> BaseException:
+        """Insist that a function raises; for use in a handler or out of it.
+
+        Raises:
+            Mismatch: it does not, or something else.
+        """
+        try:
+            value = function()
+        except kind as error:
+            return error
+        except Exception as error:
+            raise Mismatch(f"expected {kind.__name__}, came {error!r}") from error
+        raise Mismatch(f"expected {kind.__name__}, came {_short(value)}")
+
+
+def _agree(peer: Peer, header: str | None) -> None:
+    """Prepare a client for what the server said of permessage-deflate."""
+    if header is None:
+        return
+    parameters = dict(
+        part.strip().partition("=")[::2] for part in header.split(";")[1:]
+    )
+    peer.window = int(parameters.get("server_max_window_bits", "15").strip('"') or 15)
+    peer.reset_inflater = "server_no_context_takeover" in parameters
+    peer.inflater = zlib.decompressobj(-peer.window)
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 160 else f"{shown[:150]}… ({len(shown)} characters)"

@@ -1,0 +1,105 @@
+"""Run an app in a process of its own, as a user would, and see what it writes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+DEADLINE = 15.0  # seconds; only a failure takes as long
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_for(condition: Callable[[], object], what: str, timeout: float = DEADLINE) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"no {what} within {timeout:g} s")
+        time.sleep(0.02)
+
+
+class AppProcess:
+    """A running app; all of its processes end with the block that started it."""
+
+    def __init__(self, arguments: Sequence[str | Path], directory: Path, log: Path) -> None:
+        self.log = log
+        environ = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        # A checkout in PYTHONPATH would hide the package that is installed.
+        environ.pop("PYTHONPATH", None)
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [str(argument) for argument in arguments],
+                cwd=directory,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        """What it wrote so far, without the colours of Werkzeug's access log."""
+        return COLOUR.sub("", self.log.read_text(encoding="utf-8", errors="replace"))
+
+    def wait_for_output(self, text: str, timeout: float = DEADLINE) -> None:
+        def there() -> bool:
+            self.check_alive()
+            return text in self.output
+
+        wait_for(there, f"{text!r} in the output of {self.process.args}", timeout)
+
+    def wait_for_port(self, port: int, timeout: float = DEADLINE) -> None:
+        def listening() -> bool:
+            self.check_alive()
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+
+        wait_for(listening, f"server on port {port}", timeout)
+
+    def check_alive(self) -> None:
+        if self.process.poll() is not None:
+            raise RuntimeError(
+                f"{self.process.args} ended with {self.process.returncode}:\n{self.output}"
+            )
+
+    def stop(self) -> None:
+        for ending, patience in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+            try:
+                os.killpg(self.process.pid, ending)
+            except ProcessLookupError:
+                pass
+            try:
+                self.process.wait(patience)
+            except subprocess.TimeoutExpired:
+                continue
+            return
+
+
+@contextmanager
+def running(
+    arguments: Sequence[str | Path], *, directory: Path, log: Path, port: int | None = None
+) -> Iterator[AppProcess]:
+    """Start it, wait for its port where one is given, and end it with the block."""
+    app = AppProcess(arguments, directory, log)
+    try:
+        if port is not None:
+            app.wait_for_port(port)
+        yield app
+    except BaseException:
+        print(f"--- output of {app.process.args}:\n{app.output}---")
+        raise
+    finally:
+        app.stop()
