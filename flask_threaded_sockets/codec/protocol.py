@@ -127,7 +127,7 @@ class BuiltinProtocol(Protocol):
 
         Offered again, the same, until it is used or data comes another way.
         """
-        return None if self._state is State.CLOSED else self._receiver.get_buffer()
+        return self._receiver.get_buffer()
 
     def buffer_updated(self, count: int) -> None:
         """Take the bytes read into it; see :meth:`Protocol.buffer_updated`.
@@ -136,7 +136,7 @@ class BuiltinProtocol(Protocol):
             LocalProtocolError: no buffer was offered, or not so much.
         """
         if self._state is State.CLOSED:
-            return
+            return  # it closed while the caller was reading
         try:
             self._receiver.buffer_updated(count, self._events)
         except RemoteProtocolError as error:

@@ -53,7 +53,7 @@ class Receiver:
         "_masked",
         "_remaining",
         "_rest",
-        "_short",
+        "_shortcut_max",
         "_view",
         "to_answer",
     )
@@ -65,8 +65,8 @@ class Receiver:
         self._deflate = deflate is not None
         self._masked = role is Role.SERVER
         self._apply_mask, self._apply_mask_in_place = masking
-        # The longest payload of the shortcut for small frames; a client has none.
-        self._short = min(125, 125 if limit is None else limit) if self._masked else -1
+        # The longest payload of the shortcut in receive(); a client has none.
+        self._shortcut_max = min(0xFFFF, 0xFFFF if limit is None else limit) if self._masked else -1
         self._rest = b""
         # The message in progress and the data frame whose payload is being taken.
         self._in_message = False
@@ -91,19 +91,26 @@ class Receiver:
             self._rest = b""
         end = len(data)
         apply_mask = self._apply_mask
-        short = self._short
+        longest = self._shortcut_max
+        short = min(125, longest)
         try:
             position = self._take_payload(data, 0, events) if self._remaining else 0
             while position < end:
                 if end - position > 5:
-                    # The shortcut: a whole, short, masked message in one frame. An
-                    # unmasked one comes out as 128 and more.
+                    # The shortcut: a whole message in one masked frame of less than 64
+                    # KiB. An unmasked length comes out as 128 and more.
                     first = data[position]
                     length = data[position + 1] ^ 0x80
                     start = position + 6
+                    if length == 126:
+                        length = data[position + 2] << 8 | data[position + 3]
+                        start += 2
+                        fits = 125 < length <= longest
+                    else:
+                        fits = length <= short
                     stop = start + length
-                    if length <= short and stop <= end and first in _WHOLE and not self._in_message:
-                        payload = apply_mask(data[start:stop], data[position + 2 : start])
+                    if fits and stop <= end and first in _WHOLE and not self._in_message:
+                        payload = apply_mask(data[start:stop], data[start - 4 : start])
                         events.append(
                             Message(payload.decode() if first == _TEXT_FIN else bytearray(payload))
                         )

@@ -154,6 +154,8 @@ VIOLATIONS = [
     ("126 byte ping", frame(0x89, b"x" * 126), 1002, "longer than 125", "6455-5.5"),
     ("length of 2^63", wire("82 ff 8000000000000000") + KEY, 1002, "significant bit", "6455-5.2"),
     ("length not minimal", wire("82 fe 007d") + KEY, 1002, "minimally", "6455-5.2"),
+    ("125 in 16 bits", wire("82 fe 007d") + KEY + bytes(125), 1002, "minimally", "6455-5.2"),
+    ("0 in 16 bits", wire("81 fe 0000") + KEY, 1002, "minimally", "6455-5.2"),
     ("lone continuation", frame(0x80, b"x"), 1002, "without a message", "6455-5.4"),
     ("lone fragment", frame(0x00, b"x"), 1002, "without a message", "6455-5.4"),
     # The message before it is a whole one.

@@ -189,6 +189,18 @@ def test_no_buffer_is_offered(data: bytes) -> None:
     assert protocol.get_buffer() is None
 
 
+def test_a_buffer_offered_before_the_end_may_still_be_filled() -> None:
+    protocol = server()
+    protocol.receive_data(big(0x82, bytes(100_000))[:14])
+    view = protocol.get_buffer()
+    assert view is not None
+    protocol.receive_eof()
+    view[:3] = b"abc"
+    protocol.buffer_updated(3)
+    assert protocol.events() == [Close(1006, clean=False)]
+    assert protocol.get_buffer() is None
+
+
 @pytest.mark.parametrize("count", [0, -1, 65537])
 def test_more_than_was_offered_is_refused(count: int) -> None:
     protocol = server()
