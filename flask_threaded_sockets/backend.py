@@ -202,6 +202,32 @@ class Connection(ABC):
             LocalProtocolError: the frame does not fit the state.
         """
 
+    def send_soon(self, opcode: int, payload: bytes, *, compress: bool = True) -> bool:
+        """Take a message without waiting for room; what finds none goes out behind.
+
+        For broadcasts. At most one message at a time is kept like this: so a peer that
+        does not read costs no more than that, and a thread for nobody. A connection that
+        cannot do it leaves this out, and broadcasts call :meth:`send` in threads.
+
+        Returns:
+            Whether it was taken; ``False``: an earlier one has not gone out yet.
+
+        Raises:
+            ConnectionClosed: the connection is closing, closed or dead.
+        """
+        raise NotImplementedError
+
+    def flush(self) -> bool:
+        """Write what :meth:`send_soon` took, as far as there is room; never blocks.
+
+        Returns:
+            Whether all of it is out.
+
+        Raises:
+            ConnectionClosed: the connection died before.
+        """
+        return True
+
     @abstractmethod
     def ping(self, payload: bytes = b"") -> None:
         """Send a Ping of at most 125 bytes; does not wait for the Pong.

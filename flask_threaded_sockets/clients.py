@@ -6,10 +6,11 @@ and go.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .backend import Connection
@@ -58,14 +59,18 @@ class Client:
         ws: the WebSocket.
         connection: what the WebSocket talks through.
         server: what tells servers in one process apart.
+        owner: what tells applications in one process apart; ``None``: not told.
         stop_on_signal: whether SIGTERM and SIGINT close it.
+        thread: the ident of the thread that runs its handler.
     """
 
     address: Any
     ws: WebSocket
     connection: Connection
     server: Hashable
+    owner: object = None
     stop_on_signal: bool = True
+    thread: int = field(default_factory=threading.get_ident)
 
     @property
     def handler(self) -> Handler:
@@ -77,8 +82,9 @@ class Clients:
     """Hold the open WebSockets of this process; thread-safe."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()  # guards _open; notified of removals
+        self._changed = threading.Condition()  # guards the two below; notified when they shrink
         self._open: dict[int, Client] = {}
+        self._arriving = 0  # 101s on their way out, whose clients are not in _open yet
         self._numbers = itertools.count(1)
 
     def add(
@@ -88,6 +94,7 @@ class Clients:
         peer: Any,
         local: Any,
         *,
+        owner: object = None,
         stop_on_signal: bool = True,
     ) -> Client:
         """Register a WebSocket.
@@ -97,16 +104,34 @@ class Clients:
             connection: what it talks through.
             peer: what ``getpeername`` gave.
             local: what ``getsockname`` gave; its port tells the server.
+            owner: what the application is known by to :meth:`of_owner`.
             stop_on_signal: whether SIGTERM and SIGINT close it.
         """
         number = next(self._numbers)
         # A Unix socket's clients have no address: they are numbered.
         address = tuple(peer[:2]) if isinstance(peer, tuple) else ("", number)
         server = local[1] if isinstance(local, tuple) else local
-        client = Client(address, ws, connection, server, stop_on_signal)
+        client = Client(address, ws, connection, server, owner, stop_on_signal)
         with self._changed:
             self._open[id(client)] = client
         return client
+
+    @contextlib.contextmanager
+    def arrival(self) -> Iterator[None]:
+        """Surround the writing of a 101 and the registration that follows it."""
+        with self._changed:
+            self._arriving += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._arriving -= 1
+                self._changed.notify_all()
+
+    def wait_arrived(self, timeout: float) -> bool:
+        """Wait until who has got a 101 is registered, at most ``timeout`` seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._arriving, timeout)
 
     def remove(self, client: Client) -> None:
         """Forget a WebSocket; harmless when it was forgotten already."""
@@ -126,9 +151,16 @@ class Clients:
         with self._changed:
             return list(self._open.values())
 
+    def __len__(self) -> int:
+        return len(self._open) + self._arriving
+
     def of_server(self, server: Hashable) -> dict[Any, Client]:
         """Map addresses to the open WebSockets of one server, as they are now."""
         return {client.address: client for client in self.snapshot() if client.server == server}
+
+    def of_owner(self, owner: object) -> list[Client]:
+        """List the open WebSockets of one application, in order of their opening."""
+        return [client for client in self.snapshot() if client.owner is owner]
 
 
 clients = Clients()

@@ -218,6 +218,25 @@ class ThreadedConnection(Connection):
         if out.pending:
             self._flush()
 
+    def send_soon(  # noqa: D102
+        self, opcode: int, payload: bytes, *, compress: bool = True
+    ) -> bool:
+        with self._codec_lock:
+            if self._closing:
+                raise self._closed_error()
+            if self._out.pending:
+                return False
+            self._protocol.send_message(opcode, payload, compress=compress)
+            self._out.pending += self._protocol.data_to_send()
+        self._flush()
+        return True
+
+    def flush(self) -> bool:  # noqa: D102
+        self._flush()
+        if self._transport.ended:
+            raise self._closed_error()
+        return self._out.idle
+
     def ping(self, payload: bytes = b"") -> None:  # noqa: D102
         self._send_control(self._protocol.send_ping, payload)
 
@@ -239,7 +258,7 @@ class ThreadedConnection(Connection):
             self._out.flush()
         except OSError:
             self._drop(CloseCode.ABNORMAL)
-        if self._last_word and not self._out.pending:
+        if self._last_word and self._out.idle:
             # Both have said their last: the server ends the stream first (RFC 6455
             # section 7.1.1). finish() or the monitor discards what may still come.
             self._transport.half_close()
@@ -361,12 +380,14 @@ class ThreadedConnection(Connection):
         if self._transport.ended:
             return False
         self._flush()
-        if not self._closing:
+        if self._out.stuck(now, self._options.send_timeout):
+            self._drop(CloseCode.ABNORMAL)
+        elif not self._closing:
             self._keep_alive(now)
         elif self._last_word:
             # finish() does this at once where the handler has returned.
             if now > self._closing_since + self._options.close_timeout + LINGER or (
-                not self._out.pending and now > self._closing_since + 2 * LINGER
+                self._out.idle and now > self._closing_since + 2 * LINGER
             ):
                 self._transport.end()
         elif now > self._close_deadline or self._late_data:

@@ -1,7 +1,8 @@
 """What an app carries of a :class:`~flask_threaded_sockets.sockets.Sockets`.
 
 The checked configuration, the chosen backend, the count of open connections, and the
-hooks into the app: the WSGI middleware and the correction of routing errors.
+hooks into the app: the WSGI middleware, the 101's headers, the signals and the
+correction of routing errors.
 """
 
 from __future__ import annotations
@@ -18,9 +19,13 @@ from werkzeug.routing import RequestRedirect, WebsocketMismatch
 from . import stopping
 from .backend import Backend
 from .choice import Choice, choose_backend
-from .gateway import Gateway, Opening, Slots
+from .clients import Client, clients
+from .gateway import Gateway
 from .handshake import UpgradeRequired, is_upgrade
+from .opening import Ending, Observer, Opening, Slots
 from .settings import PREFIX, Policy, Settings, check_features
+from .signals import send_connected, send_disconnected, send_refused
+from .switching import Switching
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -46,6 +51,7 @@ class AppState:
     def __init__(self, app: Flask, backend: str | Backend | None) -> None:
         self.app = app
         self.slots = Slots()
+        self._observer = _AppObserver(app)
         self._argument = backend
         self._lock = threading.Lock()  # guards the four below, which change together
         self._raw: dict[str, Any] | None = None
@@ -129,6 +135,10 @@ class AppState:
             rule, endpoint, view, provide_automatic_options=False, websocket=True, **options
         )
 
+    def clients(self) -> list[Client]:
+        """List the app's open WebSockets, as they are now, in order of their opening."""
+        return clients.of_owner(self._observer)
+
     def check(self) -> None:
         """Raise what is wrong with the configuration as it is now; for a server's start."""
         self._refresh()
@@ -141,6 +151,7 @@ class AppState:
             settings.policy,
             self.slots,
             settings.max_connections,
+            observer=self._observer,
             stop_on_signal=settings.handle_signals,
         )
 
@@ -148,6 +159,26 @@ class AppState:
         # In debug and testing Flask lets exceptions out, for a page or a test client to
         # show them. Here there is neither.
         self.app.logger.error("Exception on %s [GET]", environ.get("PATH_INFO"), exc_info=error)
+
+
+class _AppObserver(Observer):
+    """Bring an app and its connections together."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._switching = Switching(app)
+
+    def response_headers(self, opening: Opening) -> list[tuple[str, str]]:
+        return self._switching.headers(opening)
+
+    def connected(self, opening: Opening) -> None:
+        send_connected(self._app, opening)
+
+    def disconnected(self, opening: Opening, ending: Ending) -> None:
+        send_disconnected(self._app, opening, ending)
+
+    def refused(self, opening: Opening, status: int) -> None:
+        send_refused(self._app, opening, status)
 
 
 def state_of(app: object) -> AppState | None:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-__all__ = ["Host"]
+__all__ = ["FOREIGN_KEY", "Host"]
+
+# Where the gateway puts a WebSocket object that the server had in environ["wsgi.websocket"].
+FOREIGN_KEY: Final = "flask_threaded_sockets.foreign"
 
 
 class Host(ABC):
@@ -21,14 +24,38 @@ class Host(ABC):
     Attributes:
         name: what the documentation and the log call it.
         trust_protocol: whether ``SERVER_PROTOCOL`` in its environ is the request's.
+        answers: whether the server has checked the opening handshake and sent the 101
+            before it calls the application. Then no HTTP response can follow: a refusal
+            becomes a Close, and :meth:`subprotocol` tells what the 101 agreed.
     """
 
     name: str
     trust_protocol: bool = True
+    answers: bool = False
 
     @abstractmethod
     def claims(self, environ: WSGIEnvironment) -> bool:
         """Tell whether a request came through this server; must be cheap."""
+
+    def obstacle(self, environ: WSGIEnvironment) -> str | None:  # noqa: ARG002
+        """Tell why no WebSocket can be opened, the server being set up as it is.
+
+        Returns:
+            A sentence for the log, which says what to do; the client gets a 501.
+            ``None``: there is no obstacle.
+        """
+        return None
+
+    def threads(self, environ: WSGIEnvironment) -> int | None:  # noqa: ARG002
+        """Tell how many requests a process serves at a time, open WebSockets included.
+
+        Asked once per process. ``None``: without a limit, or not to be found out.
+        """
+        return None
+
+    def warning(self, environ: WSGIEnvironment) -> str | None:  # noqa: ARG002
+        """Tell what the user should know of this server as it is set up; logged once."""
+        return None
 
     @abstractmethod
     def take(self, environ: WSGIEnvironment) -> tuple[Any, bytes]:
@@ -37,6 +64,10 @@ class Host(ABC):
         The socket goes on belonging to the server: it is shut down at the end, by us,
         and closed by the server.
         """
+
+    def subprotocol(self, environ: WSGIEnvironment) -> str | None:  # noqa: ARG002
+        """Give the subprotocol of the 101 that the server sent, where it ``answers``."""
+        return None
 
     def finish(
         self,

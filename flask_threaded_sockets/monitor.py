@@ -14,6 +14,8 @@ import threading
 import time
 from typing import Final, Protocol
 
+from .transport import patched_by
+
 __all__ = ["Monitor", "Supervised", "monitor"]
 
 logger = logging.getLogger("flask_threaded_sockets")
@@ -150,9 +152,11 @@ class _Readiness:
     def wait(self, timeout: float) -> list[Supervised]:
         if self._poll is not None:
             ready = [fd for fd, _ in self._poll.poll(timeout * 1000)]
-        elif self._by_fd:
+        elif self._by_fd and patched_by() != "eventlet":
             ready = self._select(timeout)
         else:
+            # Under eventlet no descriptor may be waited for twice, and a handler may be
+            # waiting for this one: there all are looked at once per tick.
             time.sleep(timeout)
             ready = []
         return [self._by_fd[fd] for fd in ready if fd in self._by_fd]

@@ -1,13 +1,14 @@
 """The way out of a connection: one writer at a time, control frames in between.
 
 A message is written by its sender, who waits for room. A Pong, a Ping or a Close must
-not wait, whoever produces it: it is put down here, and goes out now or behind what is
-being written.
+not wait, whoever produces it, and neither must a broadcast: what they send is put down
+here, and goes out now or behind what is being written.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from typing import Final
 
 from .backend import Buffer
@@ -31,18 +32,20 @@ class Outbound:
         pending: buffers to be written before anything newer, in order.
     """
 
-    __slots__ = ("_codec_lock", "_transport", "lock", "pending")
+    __slots__ = ("_codec_lock", "_transport", "_waiting_since", "lock", "pending")
 
     def __init__(self, transport: Transport, codec_lock: threading.Lock) -> None:
         self._transport = transport
         self._codec_lock = codec_lock
         self.lock = threading.Lock()
         self.pending: list[Buffer] = []
+        self._waiting_since: float | None = None  # when the peer last made room for it
 
     def take(self) -> list[Buffer]:
         """Hand over what waits, to be written now; under both locks."""
         taken = self.pending
         self.pending = []
+        self._waiting_since = None
         return taken
 
     def flush(self) -> None:
@@ -58,15 +61,31 @@ class Outbound:
         while self.pending and self.lock.acquire(blocking=False):
             try:
                 with self._codec_lock:
+                    since = self._waiting_since
                     taken = self.take()
                 left = self._transport.write(taken, 0)
                 if left:
                     with self._codec_lock:
                         self.pending = left + self.pending
+                        made_room = since is None or left[0] is not taken[0]
+                        self._waiting_since = time.monotonic() if made_room else since
             finally:
                 self.lock.release()
             if left:
                 return
+
+    def stuck(self, now: float, timeout: float) -> bool:
+        """Tell whether what waits has found no room at all for so long, in seconds.
+
+        What a sender is writing has a deadline of its own.
+        """
+        since = self._waiting_since
+        return since is not None and now > since + timeout
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nobody is writing."""
+        return not (self.pending or self.lock.locked())
 
     @property
     def congested(self) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
+from .accesslog import ENDING_KEY
 from .clients import Client, clients
 from .extension import state_of
 from .handshake import is_upgrade
@@ -75,11 +76,17 @@ class _RequestHandler(WSGIRequestHandler):
         if is_upgrade(environ):
             # They stand in the environ now, and an open WebSocket would keep both.
             self.headers = type(self.headers)()
+            environ[ENDING_KEY] = ""
         return environ
 
     def run_wsgi(self) -> None:
         self._reader.head_is_read()
         super().run_wsgi()
+
+    def log_request(self, code: Any = "-", size: Any = "-") -> None:
+        # Of a WebSocket this is the end: its code and duration stand behind the line.
+        ending = self.environ.get(ENDING_KEY) if hasattr(self, "environ") else None
+        super().log_request(code, f"{size} {ending}" if ending else size)
 
     def log_error(self, format: str, *args: Any) -> None:  # noqa: A002
         # A port probe or a client that goes away is no error of this server.

@@ -7,7 +7,7 @@ Every key of the documentation is known here and no other: a key that begins wit
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
@@ -61,6 +61,10 @@ class Policy:
             validate_allowed_origins(own["allowed_origins"])
         if own.get("subprotocols") is not None:
             validate_subprotocols(own["subprotocols"])
+        if not isinstance(own.get("require_subprotocol", False), bool):
+            raise ConfigurationError(
+                f"require_subprotocol must be True or False, not {own['require_subprotocol']!r}"
+            )
         return replace(self, options=replace(self.options, **options), **own)
 
 
@@ -96,15 +100,14 @@ class Settings:
         Raises:
             ConfigurationError: a key is unknown or a value impossible.
         """
-        given = {
-            key.removeprefix(PREFIX).lower(): value
-            for key, value in config.items()
-            if key.startswith(PREFIX)
-        }
         known = (*_APP_NAMES, *ConnectionOptions.names(), "allowed_origins")
-        for name in given:
-            if name not in known:
-                raise ConfigurationError(_unknown(name, known))
+        by_key = {f"{PREFIX}{name.upper()}": name for name in known}
+        given = {}
+        for key, value in config.items():
+            if key in by_key:
+                given[by_key[key]] = value
+            elif key.startswith(PREFIX):
+                raise ConfigurationError(_unknown(key, by_key))
         _check_app_values(given)
         try:
             policy = Policy().override(given)
@@ -119,10 +122,9 @@ _APP_NAMES: Final = tuple(
 )
 
 
-def _unknown(name: str, known: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f", did you mean {PREFIX}{close[0].upper()}?" if close else ""
-    return f"unknown key {PREFIX}{name.upper()}{hint}"
+def _unknown(key: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(key.upper(), known, n=1)
+    return f"unknown key {key}" + (f", did you mean {close[0]}?" if close else "")
 
 
 def _with_key(text: str) -> str:

@@ -9,18 +9,29 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Blueprint, Flask, current_app, has_app_context, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Map
 
+from . import broadcast, stopping
 from .backend import Backend
-from .codes import CloseCode
+from .clients import Client
+from .codes import CloseCode, is_sendable_close_code, truncate_reason
 from .exceptions import ConfigurationError, WebSocketError
 from .extension import EXTENSION, AppState, state_of
-from .gateway import OPENING_KEY, Opening
+from .opening import OPENING_KEY, Opening
+from .rules import rules_of
 from .settings import split_route_options
+from .switching import switching_response
+from .testing import add_websocket
+from .websocket import WebSocket
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+    from flask.ctx import AppContext
 
 __all__ = ["Sockets"]
 
@@ -63,6 +74,7 @@ class Sockets:
         state = AppState(app, self._backend_argument)
         app.extensions[EXTENSION] = state
         self._states.append(state)
+        add_websocket(app)
         for register in self._registrations:
             register(app)
 
@@ -83,6 +95,90 @@ class Sockets:
         if not self._states:
             raise RuntimeError("this Sockets has no app yet, call init_app first")
         return self._states[-1]
+
+    @property
+    def url_map(self) -> Map:
+        """The WebSocket rules of the current app, or of the app initialised last.
+
+        A copy, to look at and to match with: routes are added with :meth:`route`.
+        """
+        app = self._state().app
+        return rules_of(app, lambda endpoint: isinstance(app.view_functions[endpoint], _View))
+
+    @property
+    def connections(self) -> list[WebSocket]:
+        """The open WebSockets of this process, in order of their opening; a snapshot.
+
+        In an app context those of that app, else those of all apps of this ``Sockets``.
+        """
+        return [client.ws for client in self._clients()]
+
+    def _clients(self) -> list[Client]:
+        states = [self._state()] if has_app_context() else self._states
+        return [client for state in states for client in state.clients()]
+
+    def broadcast(
+        self,
+        message: str | ReadableBuffer,
+        *,
+        to: Iterable[WebSocket] | Callable[[WebSocket], object] | None = None,
+        timeout: float = 1.0,
+    ) -> broadcast.BroadcastResult:
+        """Send a message to many; from any thread, also without a context.
+
+        Nobody waits for a client that does not read: those that have room get the message
+        at once. The call itself waits for the others, until ``timeout`` is over.
+
+        Args:
+            message: ``str`` is sent as text, bytes-like as binary.
+            to: WebSockets, or a function that says for each of :attr:`connections`
+                whether it is meant; ``None``: all of them.
+            timeout: seconds.
+
+        Returns:
+            Who has it and who has not; see :class:`~.broadcast.BroadcastResult`.
+
+        Raises:
+            TypeError: ``message`` is neither ``str`` nor bytes-like.
+        """
+        if to is None:
+            targets = self.connections
+        elif callable(to):
+            targets = [ws for ws in self.connections if to(ws)]
+        else:
+            targets = list(dict.fromkeys(to))
+        return broadcast.broadcast(targets, message, timeout)
+
+    def shutdown(
+        self, code: int = CloseCode.GOING_AWAY, reason: str = "", *, timeout: float = 1.5
+    ) -> None:
+        """Close the open WebSockets, as :attr:`connections` has them, and wait for their end.
+
+        From any thread. A server goes on serving: who connects during or after the call
+        is not concerned. For a server's own end there is ``SOCKETS_HANDLE_SIGNALS``.
+
+        Args:
+            code: the close code (RFC 6455 section 7.4).
+            reason: the close reason; cut to 123 bytes of UTF-8.
+            timeout: seconds for clients and handlers to end, all together; then the
+                connections are dropped.
+
+        Raises:
+            ValueError: the code may not be sent.
+        """
+        if not is_sendable_close_code(code):
+            raise ValueError(f"close code {code!r} may not be sent (RFC 6455 section 7.4)")
+        stopping.close_all(self._clients(), code, truncate_reason(reason), timeout)
+
+    def fresh_context(self) -> AppContext:
+        """Give an app context for one step of a long handler, to be used in a ``with``.
+
+        At the end of the block the ``teardown_appcontext`` functions run, so that what
+        they give back, such as a database connection of a pool, is held during the step
+        only and not as long as the client stays. ``g`` is new in the block; ``request``
+        and ``session`` are the handler's.
+        """
+        return self._state().app.app_context()
 
     def route(self, rule: str, **options: Any) -> Callable[[Handler], Handler]:
         """Declare a handler for a URL rule; the function is returned unchanged.
@@ -183,6 +279,9 @@ class _View:
     def __init__(self, handler: Callable[..., object], changes: dict[str, Any]) -> None:
         self.handler = handler
         self.changes = changes
+        # What functools.wraps leaves behind. A decorator such as login_required is to refuse
+        # over HTTP, so below one the 101 goes out when the WebSocket is first used.
+        self.is_decorated = hasattr(handler, "__wrapped__")
         functools.update_wrapper(self, handler, updated=())
         self.__name__: str = getattr(handler, "__name__", type(handler).__name__)
 
@@ -195,8 +294,13 @@ class _View:
             )
         opening.policy = current_app.extensions[EXTENSION].policy(self.changes)
         try:
+            opening.check()
+            if not self.is_decorated:
+                opening.accept()
+            answer = self.handler(opening.websocket, **values)
+            if answer is not None and not opening.accepted:
+                return answer
             opening.accept()
-            self.handler(opening.websocket, **values)
         except WebSocketError as error:
             # The seed's loops end by sending on their own closed socket. Another
             # socket's error is a defect of the handler.
@@ -211,7 +315,7 @@ class _View:
             opening.start_closing(CloseCode.INTERNAL_ERROR, "internal error")
             raise
         opening.start_closing(CloseCode.NORMAL)
-        return current_app.response_class(status=101)
+        return switching_response() or current_app.response_class(status=101)
 
 
 def _close_of(error: HTTPException) -> tuple[int, str]:

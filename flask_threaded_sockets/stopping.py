@@ -6,16 +6,19 @@ interpreter's exit, which is also how a reloader ends a process.
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterable
 from types import FrameType
 from typing import Any, Final
 
 from .clients import Client, clients
 from .codes import CloseCode
+from .transport import patched_by
 
 __all__ = ["STOP_TIMEOUT", "close_all", "install"]
 
@@ -23,10 +26,17 @@ __all__ = ["STOP_TIMEOUT", "close_all", "install"]
 # host does besides, the process is to be gone within 3 seconds.
 STOP_TIMEOUT: Final = 1.5
 
+# Seconds for the Closes to go out where nobody can be waited for.
+_SENDING: Final = 0.3
+
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
-_previous: dict[int, Any] = {}
-_lock = threading.Lock()  # guards _previous and _at_exit
+# To gunicorn's workers SIGINT comes as SIGQUIT. Elsewhere that one dumps a core.
+_SIGNALS_IF_HANDLED: Final = tuple(
+    getattr(signal, name) for name in ("SIGQUIT",) if hasattr(signal, name)
+)
+
+_lock = threading.Lock()  # guards _at_exit
 _at_exit = False
 
 
@@ -38,7 +48,8 @@ def close_all(
 ) -> None:
     """Close clients, wait for their handlers to end, drop those that do not.
 
-    Every Close goes out before anybody is waited for.
+    Every Close goes out before anybody is waited for. A handler may call this: its own
+    client is closed but neither waited for nor dropped.
 
     Args:
         targets: which clients.
@@ -46,42 +57,101 @@ def close_all(
         reason: the close reason.
         timeout: seconds to wait, for all of them together.
     """
-    pending = list(targets)
-    for client in pending:
+    everybody = list(targets)
+    for client in everybody:
         client.connection.close(code, reason, timeout=0)
-    clients.wait_gone(pending, timeout)
-    for client in pending:
+    others = [client for client in everybody if client.thread != threading.get_ident()]
+    clients.wait_gone(others, timeout)
+    for client in others:
         client.connection.abort()
+        # Its handler does not end: nobody is to wait for it a second time.
+        clients.remove(client)
 
 
-def install() -> None:
-    """Close all clients at exit, and on signals if this is the main thread; once only."""
+def install(worker: object = None) -> None:  # noqa: ARG001
+    """Close all clients at exit, and on signals if this is the main thread; idempotent.
+
+    ``Sockets`` calls it. Call it again where something has put its own handlers in the
+    place of ours since, or use it as gunicorn's hook, in ``gunicorn.conf.py``, with
+    ``preload_app``: ``from flask_threaded_sockets.stopping import install as
+    post_worker_init``.
+
+    Args:
+        worker: what gunicorn hands to the hook; not used.
+    """
     global _at_exit
     with _lock:
         if not _at_exit:
             _at_exit = True
             atexit.register(_stop)
-        if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
-                if number not in _previous:
-                    _previous[number] = signal.signal(number, _on_signal)
+    if threading.current_thread() is threading.main_thread():
+        for number in _SIGNALS:
+            _chain(number)
+        for number in _SIGNALS_IF_HANDLED:
+            if callable(signal.getsignal(number)):
+                _chain(number)
+
+
+def _chain(number: int) -> None:
+    current = signal.getsignal(number)
+    # Not where the signal is ignored, as SIGINT is in a shell's background job, or where
+    # it is handled by somebody outside Python, whom we could not call.
+    if current in (None, signal.SIG_IGN) or isinstance(current, _ChainedHandler):
+        return
+    signal.signal(number, _ChainedHandler(current))
 
 
 def _stop() -> None:
-    close_all(client for client in clients.snapshot() if client.stop_on_signal)
+    deadline = time.monotonic() + STOP_TIMEOUT
+    left = STOP_TIMEOUT
+    while left > 0:  # clients still arrive while others are waited for
+        clients.wait_arrived(_SENDING)
+        targets = [client for client in clients.snapshot() if client.stop_on_signal]
+        if not targets:
+            return
+        close_all(targets, timeout=left)
+        left = deadline - time.monotonic()
 
 
-def _on_signal(number: int, frame: FrameType | None) -> None:
-    """Close all, then let the handler that was there before go on."""
-    # In a thread of its own, since the main thread may have been interrupted while it
-    # held a lock that closing needs; a daemon, since it must not keep the process.
-    if clients.snapshot():
+class _ChainedHandler:
+    """Close all on a signal, then let the handler that was there before go on."""
+
+    def __init__(self, previous: Any) -> None:
+        self._previous = previous
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if not len(clients):
+            self._go_on(number, frame)
+        elif patched_by():
+            # The hub itself may be running this, and must not wait; nor may it start a
+            # threading.Thread, which waits until the thread runs.
+            _thread.start_new_thread(self._stop_and_go_on, (number,))
+        else:
+            self._stop_in_thread()
+            self._go_on(number, frame)
+
+    def _stop_in_thread(self) -> None:
+        # In a thread of its own, since the main thread may have been interrupted while it
+        # held a lock that closing needs; a daemon, since it must not keep the process.
         closer = threading.Thread(target=_stop, name="websocket closer", daemon=True)
         closer.start()
-        closer.join(STOP_TIMEOUT + 0.5)
-    previous = _previous.get(number)
-    if callable(previous):
-        previous(number, frame)
-    elif previous == signal.SIG_DFL:
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+        # A handler in this very thread cannot end before this returns.
+        here = threading.get_ident()
+        interrupted = any(client.thread == here for client in clients.snapshot())
+        closer.join(_SENDING if interrupted else STOP_TIMEOUT + 0.5)
+
+    def _stop_and_go_on(self, number: int) -> None:
+        _stop()
+        if self._previous is signal.default_int_handler:
+            # Its exception is for the main thread, which this greenlet is not.
+            signal.signal(number, self._previous)
+            os.kill(os.getpid(), number)
+        else:
+            self._go_on(number, None)
+
+    def _go_on(self, number: int, frame: FrameType | None) -> None:
+        if callable(self._previous):
+            self._previous(number, frame)
+        else:  # SIG_DFL
+            signal.signal(number, self._previous)
+            os.kill(os.getpid(), number)

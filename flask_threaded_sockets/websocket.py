@@ -44,6 +44,8 @@ class WebSocket:
         environ: the request's WSGI environ; readable after the end, too.
         subprotocol: the one agreed (RFC 6455 section 1.9), or ``None``.
         client: this connection's entry in the registry, once it is open.
+        messages_received, messages_sent: how many were carried as a whole so far.
+        bytes_received, bytes_sent: the bytes of their payloads, before compression.
     """
 
     OPCODE_CONTINUATION: ClassVar[int] = Opcode.CONTINUATION
@@ -59,8 +61,12 @@ class WebSocket:
         "_connection",
         "_open",
         "_over",
+        "bytes_received",
+        "bytes_sent",
         "client",
         "environ",
+        "messages_received",
+        "messages_sent",
         "subprotocol",
     )
 
@@ -72,6 +78,10 @@ class WebSocket:
         self._backend: Backend | None = None
         self.client: Client | None = None  # set by the core
         self._over = False  # receive() has said that it is over, or close() was called
+        self.messages_received = 0
+        self.messages_sent = 0
+        self.bytes_received = 0
+        self.bytes_sent = 0
 
     def attach(self, connection: Connection, backend: Backend) -> None:
         """Take the connection that the opening handshake has made; for the core."""
@@ -107,10 +117,16 @@ class WebSocket:
         if self._over:
             raise WebSocketError(_ALREADY_CLOSED, ws=self)
         try:
-            return connection.receive(timeout)
+            message = connection.receive(timeout)
         except ConnectionClosed:
             self._over = True
             return None
+        self.messages_received += 1
+        if isinstance(message, str) and not message.isascii():  # a str knows whether it is
+            self.bytes_received += len(message.encode())
+        else:
+            self.bytes_received += len(message)
+        return message
 
     def __iter__(self) -> Iterator[str | bytearray]:
         """Give the messages until the connection ends; blocks for each."""
@@ -155,6 +171,8 @@ class WebSocket:
             connection.send(opcode, payload, compress=do_compress)
         except WebSocketError as error:
             raise self._translate(error) from error
+        self.messages_sent += 1
+        self.bytes_sent += len(payload)
 
     def send_frame(
         self, message: str | ReadableBuffer, opcode: int, do_compress: bool = False
@@ -265,9 +283,12 @@ class WebSocket:
 
         True as soon as a Close was sent or has come in, also in a handler that never
         receives. Messages that came before it are still there for :meth:`receive`.
+        Like any use it answers the opening handshake where that was left open.
         """
-        connection = self._connection
-        return self._over if connection is None else connection.closed
+        try:
+            return (self._connection or self._link()).closed
+        except WebSocketError:  # its request was answered over HTTP
+            return True
 
     @property
     def close_code(self) -> int | None:
@@ -311,7 +332,8 @@ class WebSocket:
         return self.environ.get("PATH_INFO")
 
     def __repr__(self) -> str:
-        state = "closed" if self.closed else "open" if self._connection else "not yet open"
+        connection = self._connection
+        state = "not yet open" if connection is None else "closed" if connection.closed else "open"
         return f"<WebSocket {self.path!r} {state}>"
 
 

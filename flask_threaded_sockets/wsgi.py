@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from .backend import Backend
 from .choice import choose_backend
 from .exceptions import ConfigurationError, WebSocketError
-from .gateway import OPENING_KEY, Gateway, Opening, Slots
+from .gateway import Gateway
 from .handshake import UpgradeRequired
+from .opening import OPENING_KEY, Opening, Slots
 from .settings import Policy, check_features, split_route_options
 from .websocket import WebSocket
 

@@ -1,0 +1,102 @@
+"""TLS and cooperative sockets: wait outside, then one call without waiting."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from ..backend import Buffer
+from .base import Transport
+from .waiting import wait_socket
+
+__all__ = ["NonBlockingTransport"]
+
+# One SSL_write is retried whole when the kernel's buffer is full, so it is kept short.
+_TLS_WRITE_MAX: Final = 64 * 1024
+
+
+class NonBlockingTransport(Transport):
+    """A TLS or cooperative socket: wait outside, then one call without waiting.
+
+    An ``SSLSocket`` breaks when two threads are inside it at once, and a blocking read
+    under a lock would keep writers out (CPython issues 137583 and 143756).
+    """
+
+    def __init__(self, sock: Any) -> None:
+        super().__init__(sock)
+        self._call_lock = threading.Lock()  # held around each single call on the socket
+        self._timeout = sock.gettimeout()
+        sock.settimeout(0)
+
+    def recv(self, size: int) -> bytes:  # noqa: D102
+        while (data := self.recv_ready(size)) is None:
+            self.wait(None)
+        return data
+
+    def recv_into(self, buffer: memoryview) -> int:  # noqa: D102
+        while (count := self.recv_ready_into(buffer)) is None:
+            self.wait(None)
+        return count
+
+    def recv_ready(self, size: int) -> bytes | None:  # noqa: D102
+        data: bytes | None = self._read(lambda: self._sock.recv(size))
+        return data
+
+    def recv_ready_into(self, buffer: memoryview) -> int | None:  # noqa: D102
+        count: int | None = self._read(lambda: self._sock.recv_into(buffer))
+        return count
+
+    def wait(self, timeout: float | None) -> bool:  # noqa: D102
+        # Decrypted bytes wait inside the SSL object, where no poll sees them.
+        pending = getattr(self._sock, "pending", None)
+        if pending is not None:
+            with self._call_lock:
+                if getattr(self._sock, "_sslobj", self) is not None and pending():
+                    return True
+        return super().wait(timeout)
+
+    def _read(self, call: Callable[[], Any]) -> Any:
+        try:
+            with self._call_lock:
+                return call()
+        except (ssl.SSLWantReadError, BlockingIOError):
+            return None
+        except ssl.SSLWantWriteError:  # a key update: the peer must read first
+            wait_socket(self.fileno(), write=True, timeout=self.send_timeout)
+            return None
+
+    def _send_some(self, buffers: Sequence[Buffer]) -> int:
+        total = 0
+        for buffer in buffers:
+            view = memoryview(buffer)
+            while view:
+                chunk = view[:_TLS_WRITE_MAX]
+                try:
+                    with self._call_lock:
+                        sent = self._sock.send(chunk)
+                except (ssl.SSLWantWriteError, ssl.SSLWantReadError, BlockingIOError):
+                    return total
+                total += sent
+                view = view[sent:]
+        return total
+
+    def half_close(self) -> None:
+        """Send close_notify and a FIN, so that the peer sees a clean end of stream."""
+        unwrap = getattr(self._sock, "unwrap", None)
+        if unwrap is not None:
+            with self._call_lock, contextlib.suppress(OSError, ValueError):
+                unwrap()
+        super().half_close()
+
+    def _shutdown_all(self) -> None:
+        # SSLSocket.shutdown also drops the TLS state, so that what the host may still
+        # write fails with EPIPE, which every host takes for a client that has gone.
+        self._shutdown_raw(socket.SHUT_RDWR)
+        with self._call_lock:
+            super()._shutdown_all()
+            with contextlib.suppress(OSError):
+                self._sock.settimeout(self._timeout)
