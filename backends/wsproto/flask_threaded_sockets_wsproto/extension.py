@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from wsproto.extensions import Extension
+from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
+
 from flask_threaded_sockets.backend import Buffer, DeflateParameters
 from flask_threaded_sockets.codec import Role
 from flask_threaded_sockets.codec.deflate import Deflater, Inflater, deflater_for, inflater_for
 from flask_threaded_sockets.exceptions import FrameTooLargeException, RemoteProtocolError
-from wsproto.extensions import Extension
-from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
 
 __all__ = ["MessageExtension"]
 

@@ -11,12 +11,13 @@ from io import StringIO
 from typing import Final
 
 import wsproto.events as wire
+from wsproto.connection import Connection, ConnectionState, ConnectionType
+from wsproto.frame_protocol import CloseReason
+
 from flask_threaded_sockets.backend import Buffer, DeflateParameters, Protocol
 from flask_threaded_sockets.codes import CloseCode, Opcode, truncate_reason
 from flask_threaded_sockets.events import Close, Event, Message, Ping, Pong
 from flask_threaded_sockets.exceptions import LocalProtocolError
-from wsproto.connection import Connection, ConnectionState, ConnectionType
-from wsproto.frame_protocol import CloseReason
 
 from .extension import MessageExtension
 
