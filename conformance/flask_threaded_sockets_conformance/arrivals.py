@@ -82,7 +82,7 @@ class Close:
         reason: the reason; as an expectation ``None``: any.
     """
 
-    code: int | None | tuple[int | None, ...] = 1000
+    code: int | tuple[int | None, ...] | None = 1000
     reason: str | None = field(default=None)
     frames: Frames = field(default=(), compare=False, repr=False)
 

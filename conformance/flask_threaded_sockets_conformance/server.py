@@ -18,10 +18,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from flask import Flask
+from flask import Flask, request
+
 from flask_threaded_sockets import Sockets, ThreadedWebsocketServer, WebSocket
 
-__all__ = ["Call", "Handler", "Site", "Stack"]
+__all__ = ["Call", "Handler", "PlainSite", "Site", "Stack"]
 
 Handler = Callable[[WebSocket], Any]
 
@@ -85,6 +86,8 @@ class Site:
         config: options of the app, named as a route's, e.g. ``max_message_size``.
         route: options of the routes.
         prepare: called with the app and its ``Sockets`` before it serves.
+        before: called with the app before its ``Sockets`` is made.
+        sockets: one that has no app yet, or others.
 
     Attributes:
         app: the Flask app.
@@ -100,6 +103,8 @@ class Site:
         config: Mapping[str, Any] | None = None,
         route: Mapping[str, Any] | None = None,
         prepare: Callable[[Flask, Sockets], None] | None = None,
+        before: Callable[[Flask], None] | None = None,
+        sockets: Sockets | None = None,
     ) -> None:
         self.app = Flask(f"conformance{next(self._numbers)}")
         self.app.config["SECRET_KEY"] = "not one"  # noqa: S105
@@ -107,14 +112,19 @@ class Site:
         self.app.config["SOCKETS_HANDLE_SIGNALS"] = False
         for name, value in (config or {}).items():
             self.app.config[f"SOCKETS_{name.upper()}"] = value
-        self.sockets = Sockets(self.app, backend=backend)
+        if before is not None:
+            before(self.app)
+        self.sockets = Sockets(backend=backend) if sockets is None else sockets
+        self.sockets.init_app(self.app)
         self._calls: dict[str, Call] = {}
         self._tokens = itertools.count(1)
         options = dict(route or {})
-        self.sockets.add_url_rule("/call/<token>", "call", self._call, **options)
-        self.sockets.add_url_rule("/echo", "echo", self._echo, **options)
-        self.sockets.add_url_rule("/slash/", "slash", self._echo, **options)
+        if sockets is None:
+            self.sockets.add_url_rule("/call/<token>", "call", self._call, **options)
+            self.sockets.add_url_rule("/echo", "echo", self._echo, **options)
+            self.sockets.add_url_rule("/slash/", "slash", self._echo, **options)
         self.app.add_url_rule("/http", "http", lambda: "plain\n")
+        self.app.add_url_rule("/view/<token>", "view", self._view)
         if prepare is not None:
             prepare(self.app, self.sockets)
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -139,6 +149,10 @@ class Site:
         for message in ws:
             ws.send(message)
 
+    def _view(self, token: str) -> str:
+        self._calls.pop(token)(request.environ["wsgi.websocket"])
+        return "a response"
+
     def settle(self, address: Any) -> None:
         """Wait until the server has read what a client sent, half a second at most."""
         sock = self.server.accepted.get(address)
@@ -160,6 +174,32 @@ def _unread(sock: socket.socket) -> bool:
     except (OSError, ValueError):
         return False
     return any(count)
+
+
+class PlainSite:
+    """Serve something without Flask; a context manager.
+
+    Args:
+        server: not serving yet.
+    """
+
+    def __init__(self, server: ThreadedWebsocketServer) -> None:
+        self.server = server
+        self.address = ("127.0.0.1", int(server.port))
+        self._thread = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
+
+    def __enter__(self) -> PlainSite:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self._thread.join()
+
+    def settle(self, _: Any) -> None:
+        """Do nothing: which socket is whose is not known here."""
 
 
 class Stack:

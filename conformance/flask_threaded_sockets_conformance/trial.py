@@ -14,7 +14,7 @@ from flask_threaded_sockets import WebSocket
 from .arrivals import Mismatch
 from .peer import Peer
 from .response import Response
-from .server import Call, Handler, Site, Stack
+from .server import Call, Handler, PlainSite, Site, Stack
 from .timeline import Timeline
 
 __all__ = ["KEY_HEADER", "Trial", "request_head"]
@@ -113,7 +113,7 @@ class Trial:
         self._cleanup.callback(site.stop)
         return site
 
-    def dial(self, site: Site, receive_buffer: int | None = None) -> Peer:
+    def dial(self, site: Site | PlainSite, receive_buffer: int | None = None) -> Peer:
         """Connect without a word."""
         number = len(self._peers) + 1
         peer = Peer(site.address, self.timeline, number, self.patience, receive_buffer)
@@ -122,7 +122,15 @@ class Trial:
         peer.settle = lambda: site.settle(address)
         return peer
 
-    def ask(self, request: bytes, *, site: Site | None = None, early: bytes = b"") -> tuple[Peer, Response]:
+    def dial_address(self, address: tuple[str, int]) -> Peer:
+        """Connect to a server that is no site, without a word."""
+        peer = Peer(address, self.timeline, len(self._peers) + 1, self.patience)
+        self._peers.append(peer)
+        return peer
+
+    def ask(
+        self, request: bytes, *, site: Site | PlainSite | None = None, early: bytes = b""
+    ) -> tuple[Peer, Response]:
         """Send a request and read the head of the response, whatever it is."""
         peer = self.dial(site or self.site())
         self.timeline.add("client", peer.number, request.decode("latin-1").rstrip())

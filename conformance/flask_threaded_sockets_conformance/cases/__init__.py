@@ -3,9 +3,29 @@
 from __future__ import annotations
 
 from ..case import Area, Case
-from . import close, control, fragmentation, framing, handshake, masking, text
+from . import (
+    close,
+    compression,
+    concurrency,
+    configuration,
+    contract,
+    control,
+    endings,
+    fragmentation,
+    framing,
+    handshake,
+    limits,
+    liveness,
+    masking,
+    options,
+    receiving,
+    sending,
+    stopping,
+    surface,
+    text,
+)
 
-__all__ = ["AREAS", "all_cases"]
+__all__ = ["AREAS", "all_cases", "options", "receiving", "sending", "stopping", "surface"]
 
 AREAS: tuple[Area, ...] = (
     handshake.area,
@@ -15,6 +35,13 @@ AREAS: tuple[Area, ...] = (
     control.area,
     text.area,
     close.area,
+    compression.area,
+    limits.area,
+    contract.area,
+    endings.area,
+    configuration.area,
+    concurrency.area,
+    liveness.area,
 )
 """The areas in the order of a report."""
 

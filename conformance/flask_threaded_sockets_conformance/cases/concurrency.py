@@ -1,0 +1,376 @@
+"""Several threads on one connection, and several connections at once (DESIGN.md, threads)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask_threaded_sockets import WebSocket, WebSocketError
+
+from ..arrivals import Binary, Close, Eof, Mismatch, Ping, Pong, Text
+from ..case import Area, Case
+from ..peer import Peer
+from ..trial import Trial
+from ..wire import binary, ping, text
+from .negotiation import OFFER, ON
+
+__all__ = ["area"]
+
+area = Area("concurrency", "Concurrency")
+
+_SENDERS = 8
+_EACH = 60
+
+
+def _in_threads(*functions: Callable[[], object]) -> None:
+    """Run functions side by side and raise the first of their errors."""
+    errors: list[BaseException] = []
+
+    def guarded(function: Callable[[], object]) -> None:
+        try:
+            function()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(function,)) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def _message(sender: int, number: int) -> str:
+    return json.dumps({"sender": sender, "number": number, "x": "y" * (number * 997 % 6000)})
+
+
+def _many_senders(t: Trial, config: Mapping[str, Any], headers: Mapping[str, Any]) -> None:
+    def handler(ws: WebSocket) -> None:
+        def sends(sender: int) -> Callable[[], None]:
+            return lambda: [ws.send(_message(sender, number)) for number in range(_EACH)] and None
+
+        _in_threads(*(sends(sender) for sender in range(_SENDERS)))
+
+    peer = t.connect(handler, config=config, headers=headers)
+    stop = threading.Event()
+
+    def pings() -> None:
+        number = 0
+        while not stop.is_set() and number < 2000:
+            peer.send(ping(b"%d" % number))
+            number += 1
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=pings)
+    thread.start()
+    try:
+        _read_all(t, peer)
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _read_all(t: Trial, peer: Peer) -> None:
+    following = [0] * _SENDERS
+    while sum(following) < _SENDERS * _EACH:
+        came = peer.next()
+        if isinstance(came, Pong):
+            continue
+        if not isinstance(came, Text):
+            raise Mismatch(f"expected a message, came {came}")
+        told = json.loads(came.data)
+        sender = told["sender"]
+        t.equal(came.data, _message(sender, following[sender]), f"message of sender {sender}")
+        following[sender] += 1
+
+
+@area.case("send(): thread-safe")
+def eight_senders(t: Trial) -> None:
+    """Eight threads send 60 messages each of up to 6 KB while the client pings at 1 kHz.
+
+    Expect: no frame is mixed with another; each thread's messages come in its order.
+    """
+    _many_senders(t, {}, {})
+
+
+def _eight_compressing(t: Trial) -> None:
+    _many_senders(t, ON, OFFER)
+
+
+area.add(
+    Case("eight-senders-compressed", area.name, "send(): thread-safe", "must",
+         "The same with compression.",
+         "Every message inflates: encoding and writing are in the same order.",
+         _eight_compressing)
+)
+
+
+@area.case("send(): thread-safe")
+def pings_between_large_messages(t: Trial) -> None:
+    """Two threads send 1 MB messages while the client pings without a pause.
+
+    Expect: every frame is whole; Pongs come between, not within.
+    """
+
+    def handler(ws: WebSocket) -> None:
+        def sends() -> None:
+            for _ in range(8):
+                ws.send(bytes(1_000_000))
+
+        _in_threads(sends, sends)
+
+    peer = t.connect(handler)
+    for number in range(100):
+        peer.send(ping(b"%d" % number))
+    messages = pongs = 0
+    while messages < 16:
+        came = peer.next()
+        if isinstance(came, Pong):
+            pongs += 1
+        else:
+            t.equal(came, Binary(bytes(1_000_000)), "message")
+            messages += 1
+    while pongs < 1:
+        pongs += isinstance(peer.next(), Pong)
+
+
+@area.case("ping()")
+def pings_of_many_threads(t: Trial) -> None:
+    """Eight threads ping 25 times each, with the same payload.
+
+    Expect: two hundred Pings, no error.
+    """
+
+    def handler(ws: WebSocket) -> None:
+        _in_threads(*([lambda: [ws.ping(b"same") for _ in range(25)]] * 8))
+
+    peer = t.connect(handler)
+    peer.expect(*[Ping(b"same")] * 200)
+    t.returned(peer)
+
+
+@area.case("receive()")
+def receivers(t: Trial) -> None:
+    """Four threads receive while 100 messages come, then a Close.
+
+    Expect: each message goes to one of them; all of them end.
+    """
+
+    def handler(ws: WebSocket) -> list[object]:
+        got: list[object] = []
+
+        def receives() -> None:
+            with contextlib.suppress(WebSocketError):
+                while (message := ws.receive()) is not None:
+                    got.append(message)
+
+        _in_threads(*[receives] * 4)
+        return got
+
+    peer = t.connect(handler)
+    for number in range(100):
+        peer.send(text(str(number)))
+    peer.close()
+    got = t.returned(peer)
+    t.equal(sorted(got, key=int), [str(number) for number in range(100)], "messages")
+
+
+@area.case("receive()")
+def send_while_receiving(t: Trial) -> None:
+    """A thread sends while the handler is blocked in ``receive()``.
+
+    Expect: the messages come at once, and the handler's still arrive.
+    """
+    peer = t.connect(lambda ws: ws.receive())
+    ws = t.websocket(peer)
+    with t.takes(1.0, "ten messages"):
+        for number in range(10):
+            ws.send(str(number))
+            peer.expect(Text(str(number)))
+    peer.send(text("done"))
+    t.equal(t.returned(peer), "done", "receive()")
+
+
+@area.case("close(): from any thread")
+def close_against_receive(t: Trial) -> None:
+    """Thirty times a thread closes at about the moment the handler begins to receive.
+
+    Expect: one Close each time, and no handler is left behind.
+    """
+    site = t.site()
+    for turn in range(30):
+        peer = t.connect(lambda ws: ws.receive(), site=site)
+        ws = t.websocket(peer)
+        time.sleep(turn * 0.0002)
+        ws.close(4000)
+        peer.expect_end(4000)
+        t.equal(t.returned(peer), None, "receive()") if _ended_well(peer) else None
+        peer.leave()
+
+
+def _ended_well(peer: Peer) -> bool:
+    """Tell whether the handler was in ``receive()`` in time; else it raised, rightly."""
+    call = peer.call
+    return bool(call and call.done.wait(peer.patience) and call.error is None)
+
+
+@area.case("close(): from any thread")
+def close_against_send(t: Trial) -> None:
+    """Twenty times a thread closes while the handler sends without a pause.
+
+    Expect: whole frames, one Close, nothing behind it; the handler is told.
+    """
+
+    def handler(ws: WebSocket) -> bool:
+        try:
+            while True:
+                ws.send("x" * 2000)
+        except WebSocketError:
+            return ws.closed
+
+    for turn in range(20):
+        peer = t.connect(handler)
+        ws = t.websocket(peer)
+        time.sleep(turn * 0.0003)
+        ws.close(4000)
+        while (came := peer.next()) == Text("x" * 2000):
+            pass
+        t.true(came == Close(4000), f"expected Close 4000, came {came}")
+        peer.close(4000)
+        peer.expect(Eof())
+        t.equal(t.returned(peer), True, "closed")
+        peer.leave()
+
+
+@area.case("close(): idempotent")
+def closes_at_once(t: Trial) -> None:
+    """Eight threads close at the same moment, with different codes.
+
+    Expect: one Close; ``close_code`` is its code.
+    """
+
+    def handler(ws: WebSocket) -> int | None:
+        barrier = threading.Barrier(8)
+
+        def closes(code: int) -> Callable[[], None]:
+            return lambda: (barrier.wait(), ws.close(code)) and None
+
+        _in_threads(*(closes(4000 + number) for number in range(8)))
+        return ws.close_code
+
+    for _ in range(5):
+        peer = t.connect(handler)
+        came = peer.next()
+        peer.close()
+        peer.expect(Eof())
+        t.equal(t.returned(peer), getattr(came, "code", None), "close_code")
+        peer.leave()
+
+
+@area.case("close(): bounded")
+def close_while_send_blocks(t: Trial) -> None:
+    """One thread is blocked in ``send`` to a client that does not read; another closes.
+
+    Expect: ``close()`` returns within 2 s, and the sender is told before the send timeout
+    of 4 s and the close timeout of 2 s are over.
+    """
+
+    def handler(ws: WebSocket) -> bool:
+        t.raises(WebSocketError, lambda: ws.send(bytes(64_000_000)))
+        return ws.closed
+
+    config = {"send_timeout": 4, "close_timeout": 2}
+    peer = t.connect(handler, config=config, receive_buffer=8192)
+    ws = t.websocket(peer)
+    time.sleep(0.3)  # until the buffers are full
+    with t.takes(2.0, "close()"):
+        ws.close(4000)
+    with t.takes(7.0, "the end of send"):
+        t.equal(t.returned(peer), True, "closed")
+
+
+@area.case("handler.server.clients")
+def broadcast_while_clients_come_and_go(t: Trial) -> None:
+    """One thread broadcasts while four others connect and leave.
+
+    Expect: no error from the snapshots, and who stays gets every message in order.
+    """
+    site = t.own_site()
+    stays = t.connect(lambda ws: ws.receive(), site=site)
+    ws = t.websocket(stays)
+    stop = threading.Event()
+
+    def churn() -> None:
+        while not stop.is_set():
+            peer = t.connect(site=site)
+            peer.close()
+            peer.leave()
+
+    def broadcasts() -> None:
+        try:
+            for number in range(200):
+                for client in ws.handler.server.clients.values():
+                    with contextlib.suppress(WebSocketError):
+                        client.ws.send(str(number))
+        finally:
+            stop.set()
+
+    _in_threads(broadcasts, *[churn] * 4)
+    stays.expect(*(Text(str(number)) for number in range(200)))
+
+
+@area.case("two floods")
+def both_flood(t: Trial) -> None:
+    """Client and server both send 20 MB at the same time, each reading in another thread.
+
+    Expect: no deadlock: all of it arrives at both ends.
+    """
+    count, size = 200, 100_000
+
+    def handler(ws: WebSocket) -> int:
+        def sends() -> None:
+            for _ in range(count):
+                ws.send(bytes(size))
+
+        got: list[int] = []
+
+        def receives() -> None:
+            for _ in range(count):
+                got.append(len(ws.receive() or b""))
+
+        _in_threads(sends, receives)
+        return sum(got)
+
+    peer = t.connect(handler)
+    data = binary(bytes(size))
+
+    def sends() -> None:
+        for _ in range(count):
+            peer.socket.sendall(data)
+
+    def reads() -> None:
+        for _ in range(count):
+            t.equal(peer.next(), Binary(bytes(size)), "message")
+
+    _in_threads(sends, reads)
+    t.equal(t.returned(peer), count * size, "bytes the handler got")
+
+
+@area.case("many connections")
+def fifty_at_once(t: Trial) -> None:
+    """Fifty clients are connected and talk in turn.
+
+    Expect: each gets its own echo.
+    """
+    site = t.own_site()
+    peers = [t.connect(site=site) for _ in range(50)]
+    for turn in range(3):
+        for number, peer in enumerate(peers):
+            peer.send(text(f"{turn} {number}"))
+        for number, peer in enumerate(peers):
+            peer.expect(Text(f"{turn} {number}"))
