@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import venvs
-from processes import Client, Cores, RunError, Server, Subject
+from processes import Client, Cores, RunError, Server, Subject, exit_on_signals
 from report import table
 from subjects import NAMES, build_subjects
 
@@ -112,6 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--masking", choices=("c", "pure"), default="c")
     parser.add_argument("--cache", type=Path, default=venvs.CACHE, metavar="FOLDER")
     options = parser.parse_args(arguments)
+    exit_on_signals()
     try:
         subject = build_subjects([options.server], options.masking, options.cache)[0][0]
         cores = Cores.choose()

@@ -11,18 +11,16 @@ import json
 import os
 import platform
 import resource
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import report
 import venvs
-from processes import Client, Cores, RunError, Server, Subject
+from processes import Client, Cores, RunError, Server, Subject, exit_on_signals
 from scenarios import SCENARIOS, Scenario, Values, measure_echo, measure_idle
 from subjects import DEFAULT, NAMES, build_subjects, known
 
@@ -73,7 +71,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=Path,
         default=venvs.CACHE,
         metavar="FOLDER",
-        help="the virtual environment and the client; default .venv-bench in the checkout",
+        help="virtual environments and the client; default .venv-bench in the checkout",
     )
     options = parser.parse_args(arguments)
     for name in options.scenarios:
@@ -212,12 +210,7 @@ def print_report(run: Run, versions: dict[str, str], machine: dict[str, Any]) ->
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; give the exit status."""
-
-    def terminate(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    signal.signal(signal.SIGTERM, terminate)
-    signal.signal(signal.SIGHUP, terminate)
+    exit_on_signals()
     options = parse(arguments)
     try:
         chosen, versions = build_subjects(options.servers, options.masking, options.cache)

@@ -34,15 +34,14 @@ def build_subjects(
         names: of servers, all of them known.
         masking: ``c``, ``pure`` or ``both``: with the C routine of an installed
             websockets, in an environment without it, or one server of each.
-        cache: the folder of the environment; that without websockets has ``-pure`` more.
+        cache: the folder of the environments.
     """
     plugins = any(name.startswith("ours:") for name in names)
-    python = venvs.build(cache, peers=True, plugins=plugins)
+    venvs.open_cache(cache)
+    python = venvs.build(cache / "full", peers=True, plugins=plugins)
     interpreters = {"": python} if masking in ("c", "both") else {}
     if masking in ("pure", "both"):
-        interpreters["pure"] = venvs.build(
-            cache.with_name(f"{cache.name}-pure"), peers=False, plugins=False
-        )
+        interpreters["pure"] = venvs.build(cache / "pure", peers=False, plugins=False)
     found: list[Subject] = []
     for name in names:
         if name in PEERS:

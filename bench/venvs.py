@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -32,12 +34,23 @@ class SetupError(Exception):
 
 
 def _run(step: str, command: Sequence[str | Path]) -> str:
-    result = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    if result.returncode:
-        raise SetupError(f"{step} failed:\n{result.stdout.strip()[-4000:]}")
-    return result.stdout
+    # A group of its own: pip has children, and all of them end with us.
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            output = process.communicate()[0]
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if process.returncode:
+        raise SetupError(f"{step} failed:\n{output.strip()[-4000:]}")
+    return output
 
 
 def _packages(*, plugins: bool) -> tuple[list[str], str]:
@@ -45,10 +58,24 @@ def _packages(*, plugins: bool) -> tuple[list[str], str]:
     folders = [PROJECT]
     if plugins:
         folders += sorted(file.parent for file in PROJECT.glob("backends/*/pyproject.toml"))
-    digest = hashlib.sha256(sys.version.encode())
+    digest = hashlib.sha256()
     for folder in folders:
         digest.update((folder / "pyproject.toml").read_bytes())
     return [argument for folder in folders for argument in ("-e", str(folder))], digest.hexdigest()
+
+
+def open_cache(folder: Path) -> None:
+    """Make the cache folder, or see that it is one: only what we made is ever deleted.
+
+    Raises:
+        SetupError: it holds something else.
+    """
+    tag = folder / "CACHEDIR.TAG"
+    if not tag.is_file():
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise SetupError(f"{folder} is in the way: it is not a cache of this benchmark")
+        folder.mkdir(parents=True, exist_ok=True)
+        tag.write_text("Signature: 8a477f597d28d172789f06886806bc55\n")
 
 
 def build(folder: Path, *, peers: bool, plugins: bool) -> Path:
@@ -58,27 +85,30 @@ def build(folder: Path, *, peers: bool, plugins: bool) -> Path:
     Nothing is done when the requirements are those of the last time.
 
     Args:
-        folder: where; removed and built anew when it is not what it should be.
+        folder: where, in the cache.
         peers: whether the peers belong in it. Without them there is no ``websockets``
             and so no C routine for masking.
         plugins: whether the backends of the checkout's ``backends/`` do.
     """
     packages, digest = _packages(plugins=plugins)
     requirements = [*packages, *(PEERS if peers else ())]
-    stamp = folder / "bench-requirements.json"
-    wanted = json.dumps([digest, requirements])
     python = folder / "bin" / "python"
-    if stamp.is_file() and stamp.read_text() == wanted and python.exists():
-        return python
-    print(f"building {folder.name} ...", file=sys.stderr, flush=True)
-    if folder.exists():
-        if not (folder / "pyvenv.cfg").is_file():
-            raise SetupError(f"{folder} exists and is not a virtual environment")
-        shutil.rmtree(folder)
-    _run("creating the virtual environment", [sys.executable, "-m", "venv", folder])
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    _run("installing", [*pip, *requirements])
-    stamp.write_text(wanted)
+    stamp = folder / "bench-requirements.json"
+    with open(folder.parent / "lock", "w") as lock:  # of a build at the same time
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        installed = json.loads(stamp.read_text()) if stamp.is_file() else [None, None, None]
+        if installed == [sys.version, digest, requirements]:
+            return python
+        print(f"building {folder.name} environment ...", file=sys.stderr, flush=True)
+        # Without a stamp a build was cut short; what it left is of no use.
+        if installed[0] == sys.version:
+            stamp.unlink()
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+            _run("creating the virtual environment", [sys.executable, "-m", "venv", folder])
+        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        _run("installing", [*pip, *requirements])
+        stamp.write_text(json.dumps([sys.version, digest, requirements]))
     return python
 
 
@@ -98,8 +128,7 @@ def compile_client(folder: Path) -> Path:
     compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc")
     if not compiler:
         raise SetupError("the client needs a C compiler: none of $CC, cc, gcc is there")
-    folder.mkdir(parents=True, exist_ok=True)
-    program = folder / "bench-client"
+    program = folder / "client"
     flags = ["-std=c11", "-O2", "-Wall", "-Wextra", "-o", str(program)]
     _run("compiling the client", [compiler, *flags, str(BENCH / "client.c")])
     return program

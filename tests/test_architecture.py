@@ -33,7 +33,7 @@ LAYERS: list[set[str]] = [
     {"connection"},
     {"builtin"},
     {"clients", "websocket"},
-    {"hosts", "settings"},
+    {"hosts", "hosting", "settings"},
     {"gateway", "stopping"},
     {"extension", "wsgi"},
     {"sockets", "serving", "testing", "cli"},

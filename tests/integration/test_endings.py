@@ -6,7 +6,9 @@ line, a page or a traceback.
 
 from __future__ import annotations
 
+import contextlib
 import queue
+import socket
 import threading
 import time
 
@@ -184,7 +186,7 @@ def test_exception_in_after_request_does_not_reach_the_stream(serve, logs):
     def fail(response):
         raise ValueError("in after_request")
 
-    logs.expect("Exception on / [GET]")
+    logs.expect("Exception on / [GET]", "Request finalizing failed")  # both are Flask's
     peer = serve(app=app).open()
     peer.text("go")
     (only,) = peer.frames_to_end()
@@ -332,18 +334,18 @@ def test_flood_after_the_close_does_not_keep_the_handlers_thread(serve):
     peer = live.open()
     peer.text("go")
     assert peer.frame() == Frame(CLOSE, wire("03 e8"))
-    began = time.monotonic()
 
     def flood():
         data = bulk(BINARY, bytes(60_000))
-        try:
+        with contextlib.suppress(OSError):
             while True:
                 peer.send(data)
-        except OSError:
-            return time.monotonic() - began
 
-    assert in_thread(flood).result() < 10  # about 1 s on a machine that is not loaded
-    eventually(lambda: not threads_of_requests())
+    flooding = in_thread(flood)
+    # The client may take longer to find out: it only learns when it reads.
+    eventually(lambda: not threads_of_requests(), "the thread's end", within=10)
+    peer.sock.shutdown(socket.SHUT_RDWR)
+    flooding.result()
 
 
 def test_ending_frees_the_thread_while_the_peer_keeps_its_socket_open(serve):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import socket
 import struct
 import sys
 import urllib.request
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from integration.processes import AppProcess, free_port, running, wait_for
 from websockets.sync.client import ClientConnection, connect
+
+from flask_threaded_sockets.choice import DEFAULT_BACKEND
+from flask_threaded_sockets.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -126,6 +131,36 @@ def test_links_lead_to_files(page):
     links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text("utf-8"))
     inside = [link for link in links if "://" not in link]
     assert [link for link in inside if not (page.parent / link).exists()] == []
+
+
+# --- The table of the configuration
+
+WORDS = {"16 MiB": 16 * 1024 * 1024, "same origin": None}
+
+
+def value_of(default: str) -> object:
+    return WORDS[default] if default in WORDS else ast.literal_eval(default.strip("`"))
+
+
+def test_configuration_table_has_every_key_and_its_default():
+    documented = {}
+    for row in re.findall(
+        r"^\| (`SOCKETS_.*) \|$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE
+    ):
+        keys, defaults, _ = row.split(" | ")
+        names = re.findall(r"SOCKETS_(\w+)", keys)
+        values = defaults.split(", ")
+        assert len(names) == len(values)
+        documented |= {n.lower(): value_of(v) for n, v in zip(names, values, strict=True)}
+    settings = Settings()
+    options = asdict(settings.policy.options)
+    assert documented == {
+        **options,
+        "backend": DEFAULT_BACKEND,
+        "max_connections": settings.max_connections,
+        "handle_signals": settings.handle_signals,
+        "allowed_origins": settings.policy.allowed_origins,
+    }
 
 
 # --- The original README's two apps, verbatim

@@ -1,0 +1,109 @@
+"""The one app that every server serves, unchanged; configured by HOSTED_CONFIG, a JSON object."""
+
+import json
+import logging
+import os
+import socket
+import threading
+import time
+
+import flask
+
+from flask_threaded_sockets import Sockets
+from flask_threaded_sockets.clients import clients
+
+logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+
+app = flask.Flask(__name__)
+app.config.update(json.loads(os.environ.get("HOSTED_CONFIG", "{}")))
+sockets = Sockets(app)
+
+
+@app.get("/")
+def index():
+    return "Hello"
+
+
+@app.get("/state")
+def state():
+    """Give what a connection may leave behind."""
+    links = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            links.append(os.readlink(f"/proc/self/fd/{name}"))
+        except OSError:
+            pass
+    return {
+        "pid": os.getpid(),
+        "clients": len(clients),
+        "tasks": len(os.listdir("/proc/self/task")),
+        "sockets": sum(link.startswith("socket:") for link in links),
+        "descriptors": len(links),
+        "kind": socket.socket.__module__,
+        "threads": sorted(thread.name for thread in threading.enumerate()),
+    }
+
+
+@sockets.route("/echo")
+def echo(ws):
+    for message in ws:
+        ws.send(message)
+
+
+@sockets.route("/push")
+def push(ws):
+    """Send and never receive."""
+    number = 0
+    while not ws.closed:
+        ws.send(str(number))
+        number += 1
+        time.sleep(0.02)
+
+
+@sockets.route("/idle")
+def idle(ws):
+    """Do neither, and end when the peer has gone."""
+    while not ws.closed:
+        time.sleep(0.02)
+
+
+@sockets.route("/closed")
+def closed(ws):
+    """Tell the echo of another socket's end: the log says when it was noticed."""
+    while not ws.closed:
+        time.sleep(0.02)
+    print("noticed", ws.close_code, flush=True)
+
+
+@sockets.route("/returns")
+def returns(ws):
+    ws.receive()
+
+
+@sockets.route("/closes")
+def closes(ws):
+    ws.receive()
+    ws.close(3000, "bye")
+
+
+@sockets.route("/raises")
+def raises(ws):
+    ws.receive()
+    raise ValueError("handler's own")
+
+
+@sockets.route("/aborts")
+def aborts(ws):
+    ws.receive()
+    flask.abort(403)
+
+
+@sockets.route("/refuses")
+def refuses(ws):
+    raise AssertionError("never reached")
+
+
+@app.before_request
+def refuse():
+    if flask.request.path == "/refuses":
+        flask.abort(403)

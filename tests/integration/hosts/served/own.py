@@ -1,0 +1,8 @@
+import sys
+
+from app import app
+
+from flask_threaded_sockets import ThreadedWebsocketServer
+
+port, *pair = sys.argv[1:]
+ThreadedWebsocketServer("127.0.0.1", int(port), app, tuple(pair) or None).serve_forever()

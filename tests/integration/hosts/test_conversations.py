@@ -1,0 +1,173 @@
+"""One app, unchanged, on every server: what is said, and what is on the wire at the end."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from integration.hosts.servers import SERVERS, Hosted
+from integration.processes import wait_for
+from peer import BINARY, CLOSE, TEXT, Frame, bulk, close_frame
+from websockets.sync.client import connect
+from wire import frame, wire
+
+WAYS = [(name, False) for name in SERVERS] + [(name, True) for name in SERVERS if SERVERS[name].tls]
+IDS = [f"{name}{' tls' if tls else ''}" for name, tls in WAYS]
+
+pytestmark = [
+    pytest.mark.parametrize("server", sorted(WAYS), ids=sorted(IDS), indirect=True),
+    pytest.mark.timeout(120),
+]
+
+
+@pytest.fixture(autouse=True)
+def quiet(server: Hosted):
+    """Let the server log no trouble."""
+    since = server.mark()
+    expected: list[str] = []
+    yield expected
+    left = [line for line in server.complaints(since) if not any(text in line for text in expected)]
+    assert left == []
+
+
+def test_client_gets_its_messages_back(server: Hosted) -> None:
+    with connect(f"{server.url}/echo", ssl=server.tls, max_size=None) as client:
+        for message in ("text", "grüße 🐍", b"\x00\xff", "", b"", b"m" * 1_000_000, "t" * 1_000_000):
+            client.send(message)
+            assert client.recv(timeout=20) == message
+        assert client.ping().wait(20)
+    assert client.close_code == 1000
+
+
+def test_frame_in_the_segment_of_the_handshake_is_delivered(server: Hosted) -> None:
+    if not server.server.early:
+        pytest.skip("the server keeps it to itself; documented")
+    early = frame(TEXT, b"early") + frame(BINARY, b"bird")
+    peer = server.open("/echo", early=early)
+    assert [peer.frame(), peer.frame()] == [Frame(TEXT, b"early"), Frame(BINARY, b"bird")]
+    peer.text("later")
+    assert peer.frame() == Frame(TEXT, b"later")
+
+
+def test_handler_that_only_sends_notices_the_peers_close(server: Hosted) -> None:
+    peer = server.open("/push")
+    assert peer.frame() == Frame(TEXT, b"0")
+    peer.send(close_frame(1000))
+    began = time.monotonic()
+    assert peer.frames_to_end()[-1] == Frame(CLOSE, wire("03 e8"))
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("how", ["half_close", "reset"])
+def test_idle_handler_notices_that_the_peer_has_gone(server: Hosted, how: str) -> None:
+    if not server.server.concurrent:
+        pytest.skip("the server answers nothing meanwhile")
+    wait_for(lambda: server.state()["clients"] == 0, "end of other connections")
+    peer = server.open("/idle")
+    wait_for(lambda: server.state()["clients"] == 1, "connection")
+    getattr(peer, how)()
+    began = time.monotonic()
+    wait_for(lambda: server.state()["clients"] == 0, "end of the handler")
+    assert time.monotonic() - began < 2
+
+
+ENDINGS = [
+    ("/returns", wire("03 e8"), []),
+    ("/closes", wire("0b b8") + b"bye", []),
+    ("/raises", wire("03 f3") + b"internal error", ["Exception on /raises", "ValueError", "Traceback"]),
+    ("/aborts", wire("03 f0") + b"Forbidden", []),
+]
+
+
+@pytest.mark.parametrize(("path", "payload", "expected"), ENDINGS, ids=[row[0] for row in ENDINGS])
+def test_after_the_close_there_is_the_end(
+    server: Hosted, quiet: list[str], path: str, payload: bytes, expected: list[str]
+) -> None:
+    quiet += expected
+    since = server.mark()
+    peer = server.open(path)
+    peer.text("go")
+    assert peer.frames_to_end() == [Frame(CLOSE, payload)]
+    check_access_log(server, path, since)
+
+
+def test_after_a_protocol_error_there_is_the_end(server: Hosted) -> None:
+    since = server.mark()
+    peer = server.open("/echo")
+    peer.send(b"\xc1\x80\x00\x00\x00\x00")  # RSV1 without an extension
+    (only,) = peer.frames_to_end()
+    assert (only.first, only.payload[:2]) == (CLOSE, wire("03 ea"))
+    check_access_log(server, "/echo", since)
+
+
+def test_after_the_peers_close_there_is_the_end(server: Hosted) -> None:
+    since = server.mark()
+    peer = server.open("/echo")
+    peer.send(close_frame(3001, b"enough"))
+    assert peer.frames_to_end() == [Frame(CLOSE, wire("0b b9") + b"enough")]
+    check_access_log(server, "/echo", since)
+
+
+def check_access_log(server: Hosted, path: str, since: int) -> None:
+    assert server.get("/") == "Hello"
+    if server.server.access is not None:
+        wait_for(lambda: server.access_lines(path, since), "line in the access log", 5)
+        assert len(server.access_lines(path, since)) == 1
+
+
+def test_flooding_client_does_not_keep_the_thread(server: Hosted) -> None:
+    tasks = baseline(server)
+    peer = server.open("/closes")
+    junk = bulk(BINARY, bytes(60_000)) * 4
+    began = 0.0
+    try:
+        peer.sock.settimeout(5)
+        for _ in range(100_000):
+            peer.send(junk)
+            began = began or time.monotonic()
+            if time.monotonic() - began > 10:
+                break
+    except OSError:
+        pass
+    # From the first message on, with which the handler closes.
+    assert 0 < time.monotonic() - began < 3
+    peer.close()
+    wait_for(lambda: at_rest(server, tasks), "end of the handler's thread", 3)
+
+
+def baseline(server: Hosted) -> int:
+    state = server.state()
+    return max(state["tasks"], server.state()["tasks"])
+
+
+def at_rest(server: Hosted, tasks: int) -> bool:
+    state = server.state()
+    # Pools start threads as they need them; only a thread per connection has to go.
+    pooled = server.name in ("cheroot", "gunicorn gthread", "uwsgi")
+    return state["clients"] == 0 and (pooled or state["tasks"] <= tasks + 1)
+
+
+def test_refusal_is_an_http_response_or_a_close(server: Hosted) -> None:
+    for path, status in (("/refuses", 403), ("/nowhere", 404)):
+        head, peer = server.ask(path)
+        if server.server.refuses:
+            assert head.status == status
+        else:
+            assert head.status == 101
+            assert peer.frames_to_end() == [Frame(CLOSE, wire("03 f0"))]
+
+
+def test_foreign_origin_is_refused(server: Hosted, quiet: list[str]) -> None:
+    quiet += ["origin"]
+    head, peer = server.ask("/echo", [("Origin", "https://evil.example")])
+    if server.server.refuses:
+        assert head.status == 403
+    else:
+        assert head.status == 101
+        assert peer.frames_to_end() == [Frame(CLOSE, wire("03 f0"))]
+
+
+def test_port_probes_leave_no_trace(server: Hosted) -> None:
+    for _ in range(5):
+        server.connect().close()
+    assert server.get("/") == "Hello"
