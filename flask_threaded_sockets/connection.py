@@ -110,7 +110,12 @@ class ThreadedConnection(Connection):
             while not messages:
                 if self._finished:
                     raise self._closed_error()
-                self._read()
+                try:
+                    data = self._in.read()  # blocks in the kernel
+                except OSError:
+                    self._drop(CloseCode.ABNORMAL)
+                else:
+                    self._take(data)
             return messages.pop(0)
 
     def _receive_within(self, timeout: float) -> str | bytearray:
@@ -129,13 +134,6 @@ class ThreadedConnection(Connection):
             return self._messages.pop(0)
         finally:
             self._read_lock.release()
-
-    def _read(self) -> None:
-        """Read once, blocking in the kernel; under the read lock."""
-        try:
-            self._take(self._in.read())
-        except OSError:
-            self._drop(CloseCode.ABNORMAL)
 
     def _read_ready(self) -> bool:
         """Read what is there; tell whether anything was; under the read lock."""

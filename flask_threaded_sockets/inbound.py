@@ -37,7 +37,9 @@ class Inbound:
             OSError: the link is dead.
         """
         if self.into is None:
-            return self._sized(self._transport.recv(self._size))
+            data = self._transport.recv(self._size)
+            self._size = _LARGE if len(data) >= _SMALL else _SMALL
+            return data
         return self._counted(self._transport.recv_into(self.into))
 
     def read_ready(self) -> bytes | int | None:
@@ -48,13 +50,11 @@ class Inbound:
         """
         if self.into is None:
             data = self._transport.recv_ready(self._size)
-            return None if data is None else self._sized(data)
+            if data is not None:
+                self._size = _LARGE if len(data) >= _SMALL else _SMALL
+            return data
         count = self._transport.recv_ready_into(self.into)
         return None if count is None else self._counted(count)
-
-    def _sized(self, data: bytes) -> bytes:
-        self._size = _LARGE if len(data) >= _SMALL else _SMALL
-        return data
 
     def _counted(self, count: int) -> int:
         self.into = None  # from here on the protocol may resize what the view shows

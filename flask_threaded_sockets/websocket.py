@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from .backend import Backend, Buffer, Connection
 from .codes import (
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["WebSocket"]
 
 _ALREADY_CLOSED = "Connection is already closed"
+
+# Looking up an Enum's member takes 60 ns in CPython 3.11, which echo paths need not pay.
+_TEXT: Final = Opcode.TEXT
+_BINARY: Final = Opcode.BINARY
 
 
 class WebSocket:
@@ -160,13 +164,13 @@ class WebSocket:
         payload: Buffer
         if isinstance(message, str):
             payload = message.encode()
-            opcode = Opcode.BINARY if binary else Opcode.TEXT
+            opcode = _BINARY if binary else _TEXT
         else:
             payload = _as_buffer(message)
-            opcode = Opcode.BINARY
+            opcode = _BINARY
             if binary is False:
                 str(payload, "utf-8")  # RFC 6455 section 5.6: text MUST be valid UTF-8
-                opcode = Opcode.TEXT
+                opcode = _TEXT
         try:
             connection.send(opcode, payload, compress=do_compress)
         except WebSocketError as error:

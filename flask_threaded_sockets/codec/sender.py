@@ -23,6 +23,11 @@ __all__ = ["Sender"]
 _JOIN_MAX = 16 * 1024
 
 
+# Looking up an Enum's member takes 60 ns in CPython 3.11.
+_CONTINUATION = int(Opcode.CONTINUATION)
+_MESSAGES = (int(Opcode.TEXT), int(Opcode.BINARY))
+
+
 class Sender:
     """Encode frames.
 
@@ -51,14 +56,14 @@ class Sender:
         Raises:
             LocalProtocolError: it does not fit the message in progress.
         """
-        if opcode == Opcode.CONTINUATION:
+        if opcode == _CONTINUATION:
             if not self._in_message:
                 raise LocalProtocolError("continuation frame without a message")
             first = int(opcode)
         else:
             if self._in_message:
                 raise LocalProtocolError("message begins within a fragmented message")
-            if opcode not in (Opcode.TEXT, Opcode.BINARY):
+            if opcode not in _MESSAGES:
                 raise LocalProtocolError(f"opcode {opcode:#x} is not a data frame's")
             self._compressed = compress and self._deflater is not None
             # RFC 7692 section 6.1: RSV1 is set on a message's first frame only.
@@ -80,6 +85,9 @@ class Sender:
         if type(payload) is memoryview:
             payload = _flatten(payload)
         length = len(payload)
+        if length < 126 and not self._mask:
+            self.output.append(bytes((first, length)) + payload)
+            return
         header = encode_header(first, length, self._mask)
         if self._mask:
             # RFC 6455 section 5.3: the key MUST be unpredictable, one for each frame.

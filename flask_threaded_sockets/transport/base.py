@@ -77,6 +77,8 @@ class Transport(ABC):
             OSError: the link is dead.
         """
         sent = self._send_some(buffers)
+        if len(buffers) == 1 and sent == len(buffers[0]):
+            return []
         left = buffers
         while True:
             left = _drop(left, sent)

@@ -30,7 +30,7 @@ class NonBlockingTransport(Transport):
         super().__init__(sock)
         self._call_lock = threading.Lock()  # held around each single call on the socket
         self._timeout = sock.gettimeout()
-        sock.settimeout(0)
+        sock.setblocking(False)  # settimeout(0) is not the same to eventlet's TLS sockets
 
     def recv(self, size: int) -> bytes:  # noqa: D102
         while (data := self.recv_ready(size)) is None:
@@ -86,10 +86,11 @@ class NonBlockingTransport(Transport):
 
     def half_close(self) -> None:
         """Send close_notify and a FIN, so that the peer sees a clean end of stream."""
-        unwrap = getattr(self._sock, "unwrap", None)
-        if unwrap is not None:
+        # Not unwrap(), whose result in eventlet 0.41 closes the socket when it is dropped.
+        tls = getattr(self._sock, "_sslobj", None)
+        if tls is not None:
             with self._call_lock, contextlib.suppress(OSError, ValueError):
-                unwrap()
+                tls.shutdown()
         super().half_close()
 
     def _shutdown_all(self) -> None:
@@ -99,4 +100,5 @@ class NonBlockingTransport(Transport):
         with self._call_lock:
             super()._shutdown_all()
             with contextlib.suppress(OSError):
+                self._sock.setblocking(True)
                 self._sock.settimeout(self._timeout)
