@@ -25,6 +25,7 @@ from scenarios import SCENARIOS, Scenario, Values, measure_echo, measure_idle
 from subjects import DEFAULT, NAMES, build_subjects, known
 
 KEPT = ("rounds", "seconds", "idle", "masking", "keep_awake")  # options worth a place in --json
+BUSY = 10  # percent of the two cores used by others, above which times mean little
 IDLE_ROUNDS = 2  # memory hardly varies from round to round
 
 
@@ -201,6 +202,8 @@ def print_report(run: Run, versions: dict[str, str], machine: dict[str, Any]) ->
         f" other programs used {machine['others_percent']} %"
         f"{'; cores kept awake' if run.options.keep_awake else ''}"
     )
+    if machine["others_percent"] > BUSY:
+        print("The machine was BUSY: believe no ratio above, only the CPU columns and idle.")
     if machine["server_cpu"] == machine["client_cpu"]:
         print("Only one CPU may be used: server and client shared it.")
     for name in run.failures:

@@ -22,9 +22,10 @@ from .choice import Choice, choose_backend
 from .clients import Client, clients
 from .gateway import Gateway
 from .handshake import UpgradeRequired, is_upgrade
-from .opening import Ending, Observer, Opening, Slots
+from .opening import Ending, Observer, Opening
 from .settings import PREFIX, Policy, Settings, check_features
 from .signals import send_connected, send_disconnected, send_refused
+from .slots import Slots
 from .switching import Switching
 
 if TYPE_CHECKING:

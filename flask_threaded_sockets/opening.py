@@ -15,8 +15,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from werkzeug.exceptions import ServiceUnavailable
-
 from . import accesslog
 from .backend import Backend, Connection, DeflateParameters, Upgrade
 from .clients import Client, clients
@@ -34,13 +32,14 @@ from .hosting import HOST_KEY, advise, check_host, find_host
 from .negotiation import negotiate_deflate, select_subprotocol
 from .origin import OriginRefused, check_origin
 from .settings import Policy
+from .slots import Slots
 from .transport import Transport, open_transport
 from .websocket import WebSocket
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-__all__ = ["HOST_KEY", "OPENING_KEY", "Ending", "Observer", "Opening", "Slots"]
+__all__ = ["HOST_KEY", "OPENING_KEY", "Ending", "Observer", "Opening"]
 
 logger = logging.getLogger("flask_threaded_sockets")
 
@@ -50,34 +49,6 @@ OPENING_KEY: Final = "flask_threaded_sockets.opening"
 # A server's Close but for the code, for where there is no backend: it failed after the 101
 # was out, or was never asked.
 _CLOSE: Final = b"\x88\x02"
-
-
-class Slots:
-    """Count the open connections of one app against ``SOCKETS_MAX_CONNECTIONS``."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()  # guards _taken
-        self._taken = 0
-
-    def take(self, limit: int | None) -> None:
-        """Take a slot, or refuse with 503 (RFC 9110 section 15.6.4)."""
-        with self._lock:
-            if limit is not None and self._taken >= limit:
-                raise Overloaded
-            self._taken += 1
-
-    def give_back(self) -> None:
-        """Give a slot back."""
-        with self._lock:
-            self._taken -= 1
-
-
-class Overloaded(Refusal, ServiceUnavailable):
-    """Answer a connection above the limit with 503."""
-
-    code = 503
-    description = "too many open websockets"
-    extra_headers = (("Retry-After", "5"),)
 
 
 @dataclass(frozen=True, slots=True)

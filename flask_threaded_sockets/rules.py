@@ -43,6 +43,8 @@ def rules_of(app: Flask, is_meant: Callable[[str], bool]) -> Map:
     )
     for rule in origin.iter_rules():
         if rule.websocket and is_meant(rule.endpoint):
-            rules.add(rule.empty())
+            copy = rule.empty()
+            copy.websocket, copy.merge_slashes = True, rule.merge_slashes  # left out by empty()
+            rules.add(copy)
     rules.is_complete = True
     return rules

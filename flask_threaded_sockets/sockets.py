@@ -225,7 +225,7 @@ class Sockets:
         endpoint = endpoint or view.__name__
 
         def register(app: Flask) -> None:
-            app.extensions[EXTENSION].add_rule(app, rule, endpoint, view, dict(options))
+            _add_rule(app, rule, endpoint, view, dict(options))
 
         self._register(register)
 
@@ -259,6 +259,22 @@ class Sockets:
         self._registrations.append(register)
         for state in self._states:
             register(state.app)
+
+
+def _add_rule(
+    app: Flask, rule: str, endpoint: str, view: _View, options: dict[str, Any]
+) -> None:
+    """Add a route; several on one handler, as decorators on top of each other, are one view."""
+    present = app.view_functions.get(endpoint)
+    if isinstance(present, _View) and present.handler is view.handler:
+        if present.changes != view.changes:
+            raise ConfigurationError(
+                f"websocket route {rule!r} has other options than the first one of endpoint "
+                f"{endpoint!r}: give it an endpoint of its own"
+            )
+        view = present
+    state: AppState = app.extensions[EXTENSION]
+    state.add_rule(app, rule, endpoint, view, options)
 
 
 def _check_methods(rule: str, options: dict[str, Any]) -> None:
@@ -353,5 +369,4 @@ class _BlueprintApp:
         options.pop("provide_automatic_options", None)
         _check_methods(rule, options)
         changes = split_route_options(options)
-        state: AppState = app.extensions[EXTENSION]
-        state.add_rule(app, rule, endpoint, _View(view_func, changes), options)
+        _add_rule(app, rule, endpoint or view_func.__name__, _View(view_func, changes), options)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import atexit
+import contextlib
 import os
 import signal
 import threading
@@ -84,7 +85,9 @@ def install(worker: object = None) -> None:  # noqa: ARG001
         if not _at_exit:
             _at_exit = True
             atexit.register(_stop)
-    if threading.current_thread() is threading.main_thread():
+    # A ValueError says that this is not the main thread; eventlet's patched threading
+    # would say so of the main thread, too.
+    with contextlib.suppress(ValueError):
         for number in _SIGNALS:
             _chain(number)
         for number in _SIGNALS_IF_HANDLED:

@@ -258,10 +258,9 @@ def websocket(
         head, early = _read_head(ours, time.monotonic() + timeout)
         if not head:
             call.wait(timeout)
-            if call.failure is not None:
-                raise call.failure
-            assert call.response is not None  # noqa: S101  (the call has ended)
-            raise WebSocketRefused(path, call.response)
+            if call.response is not None:
+                raise WebSocketRefused(path, call.response)
+            raise call.failure or TimeoutError(f"{path} has not answered in time")
         fields = _parse_head(head, asked)
         # As Flask's own session_transaction() does.
         client._update_cookies_from_response(  # noqa: SLF001

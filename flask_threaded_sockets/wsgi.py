@@ -10,8 +10,9 @@ from .choice import choose_backend
 from .exceptions import ConfigurationError, WebSocketError
 from .gateway import Gateway
 from .handshake import UpgradeRequired
-from .opening import OPENING_KEY, Opening, Slots
+from .opening import OPENING_KEY, Opening
 from .settings import Policy, check_features, split_route_options
+from .slots import Slots
 from .websocket import WebSocket
 
 if TYPE_CHECKING:

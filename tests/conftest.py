@@ -185,7 +185,7 @@ def pair(serve: Serve) -> Iterator[Callable[..., tuple[WebSocket, Peer]]]:
         headers: tuple[tuple[str, str], ...] = (), *, early: bytes = b"", **config: Any
     ) -> tuple[WebSocket, Peer]:
         peer_options = {k: config.pop(k) for k in ("receive_buffer",) if k in config}
-        key = repr(config)
+        key = repr(sorted(config.items()))
         if key not in pairs:
             held = Pair()
             pairs[key] = held, serve(held.handler, **config)

@@ -23,6 +23,7 @@ LAYERS: list[set[str]] = [
     {"exceptions", "events"},
     {"options", "backend", "host"},
     {"handshake", "origin", "negotiation"},
+    {"accesslog", "rules", "slots"},
     {"codec"},
     {"hookspecs", "discovery"},
     {"plugins"},
@@ -33,11 +34,13 @@ LAYERS: list[set[str]] = [
     {"connection"},
     {"builtin"},
     {"clients", "websocket"},
-    {"hosts", "hosting", "settings"},
-    {"gateway", "stopping"},
-    {"extension", "wsgi"},
-    {"sockets", "serving", "testing", "cli"},
-    {"__init__"},
+    {"broadcast", "hosts", "hosting", "settings", "stopping"},
+    {"opening"},
+    {"gateway", "signals", "switching"},
+    {"extension", "wsgi", "testing"},
+    {"sockets", "serving", "cli"},
+    {"__init__", "liveserver"},
+    {"pytest_plugin"},
 ]
 LAYER_OF = {name: number for number, names in enumerate(LAYERS) for name in names}
 

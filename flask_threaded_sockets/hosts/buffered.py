@@ -16,12 +16,13 @@ def read_buffered(reader: Any, sock: Any) -> bytes:
         sock: the socket; its timeout is put back afterwards.
     """
     timeout = sock.gettimeout()
-    sock.settimeout(0)
+    sock.setblocking(False)  # settimeout(0) is not the same to eventlet's TLS sockets
     try:
         size = len(reader.peek(1))
         data: bytes = reader.read1(size) if size else b""
     except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
         return b""
     finally:
+        sock.setblocking(True)
         sock.settimeout(timeout)
     return data

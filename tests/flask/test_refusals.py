@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import flask
 import pytest
 from live import HOSTS, Pair, app_of
@@ -21,6 +23,8 @@ def body(head, peer):
 
 class Started:
     """A handler that notes that it has started."""
+
+    __name__ = "started"
 
     def __init__(self):
         self.count = 0
@@ -112,20 +116,74 @@ def test_error_handlers_see_this_packages_refusals(serve, app, started, logs):
     assert started.count == 0
 
 
-def test_decorator_between_route_and_handler_refuses(serve, started):
-    def members_only(view):
-        def checked(ws, **values):
-            if flask.request.args.get("key") != "sesame":
-                flask.abort(401)
-            return view(ws, **values)
+def decorated(started, refuse, wraps=functools.wraps):
+    """Make a handler under a decorator that refuses whoever has no key."""
 
-        return checked
+    @wraps(started)
+    def checked(ws, **values):
+        if flask.request.args.get("key") != "sesame":
+            return refuse()
+        return started(ws, **values)
 
-    # The handshake is answered as the handler is entered: a decorator that is to refuse
-    # over HTTP must not be around the handler; this one refuses with a Close.
-    app = app_of(members_only(started))
+    return checked
+
+
+REFUSALS = [
+    lambda: flask.abort(401),
+    lambda: ("", 401),
+    lambda: flask.Response(status=401),
+    lambda: flask.abort(flask.Response(status=401)),
+]
+
+
+@pytest.mark.parametrize("refuse", REFUSALS, ids=["abort", "tuple", "response", "abort response"])
+def test_decorator_of_a_handler_refuses_over_http(serve, started, refuse):
+    live = serve(app=app_of(decorated(started, refuse)))
+    head, _ = live.ask(UPGRADE)
+    assert (head.status, started.count) == (401, 0)
+    assert live.open("/?key=sesame").frames_to_end() == [Frame(CLOSE, b"\x03\xe8")]
+    assert started.count == 1
+
+
+def test_exception_of_a_decorator_is_a_500(serve, started, logs):
+    logs.expect("Exception on / [GET]")
+    head, _ = serve(app=app_of(decorated(started, lambda: 1 / 0))).ask(UPGRADE)
+    assert (head.status, started.count) == (500, 0)
+
+
+def test_decorator_without_wraps_refuses_with_a_close(serve, started):
+    app = app_of(decorated(started, REFUSALS[0], wraps=lambda _: lambda function: function))
     assert serve(app=app).open().frames_to_end() == [Frame(CLOSE, b"\x03\xf0Unauthorized")]
     assert started.count == 0
+
+
+def test_policy_comes_before_a_decorator(serve, logs):
+    asked = []
+    logs.expect("origin 'http://evil.example' refused")
+    app = app_of(decorated(lambda ws: None, lambda: asked.append(1)))
+    head, _ = serve(app=app).ask(request("/", [("Origin", "http://evil.example")]))
+    assert (head.status, asked) == (403, [])
+
+
+@pytest.mark.parametrize("use", ["send", "closed", "receive", "ping"])
+def test_handler_under_a_decorator_opens_with_its_first_use(serve, use):
+    held = Pair()
+    uses = {
+        "send": lambda ws: ws.send(""),
+        "closed": lambda ws: ws.closed,
+        "receive": lambda ws: ws.receive(),
+        "ping": lambda ws: ws.ping(),
+    }
+
+    def handler(ws):
+        uses[use](ws)
+        held.handler(ws)
+
+    peer = serve(app=app_of(decorated(handler, lambda: "never"))).open("/?key=sesame")
+    peer.text("go")
+    held.take()
+    held.release()
+    assert peer.frames_to_end()[-1] == Frame(CLOSE, b"\x03\xe8")
 
 
 def test_abort_after_the_101_is_a_close(serve):

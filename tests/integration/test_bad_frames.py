@@ -6,7 +6,7 @@ import contextlib
 import itertools
 
 import pytest
-from live import HOSTS, Pair, eventually, in_thread
+from live import HOSTS, eventually, in_thread
 from peer import BINARY, CLOSE, CONTINUATION, DEADLINE, PING, PONG, TEXT, bulk, close_frame, request
 from wire import bytewise, frame, wire
 
@@ -157,9 +157,11 @@ def echo(ws):
 
 @pytest.mark.parametrize("host", HOSTS, indirect=True)
 @pytest.mark.parametrize("ending", ["close", "half_close", "reset"])
-def test_peer_vanishes_after_each_byte_of_a_conversation(serve, ending):
+def test_peer_vanishes_after_each_byte_of_a_conversation(serve, host, ending):
     live = serve(echo)
-    for cut in range(len(CONVERSATION) + 1):
+    # Half a request line is an error of its own in Werkzeug's eyes.
+    first = 0 if host == "own" else len(request())
+    for cut in range(first, len(CONVERSATION) + 1):
         with live.connect() as peer:
             peer.send(CONVERSATION[:cut])
             getattr(peer, ending)()
@@ -202,8 +204,6 @@ def test_peer_vanishes_after_our_close(pair, ending):
 
 @pytest.mark.parametrize("host", HOSTS, indirect=True)
 def test_many_peers_come_and_vanish_at_once(serve):
-    held = Pair()
-    held.release()
     live = serve(echo)
     endings = itertools.cycle(["close", "reset"])
 

@@ -97,7 +97,11 @@ def _bad_route(name: str, value: object) -> Callable[[Trial], None]:
 
 
 def _slug(value: object) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", str(value).lower().replace("-", "minus-")).strip("-") or "empty"
+    if isinstance(value, list):
+        return "list-" + "-".join(map(_slug, value))
+    words = str(value).lower().replace("-", "minus-").replace("*", "star")
+    words = words.replace("e/", "e-with-slash") if words.endswith("/") else words
+    return re.sub(r"[^a-z0-9]+", "-", words).strip("-") or "empty"
 
 
 for _name, _value in _BAD:

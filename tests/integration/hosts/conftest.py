@@ -16,35 +16,16 @@ def installed(name: str) -> None:
         pytest.skip(f"needs {', '.join(missing)}")
 
 
-Shared = Callable[[str, bool], Hosted]
-
-
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, certificate) -> Iterator[Shared]:
-    """Give a running server of a name, plain or TLS; the same one for each test."""
-    running: dict[tuple[str, bool], Hosted] = {}
-    with contextlib.ExitStack() as stack:
-
-        def get(name: str, tls: bool) -> Hosted:
-            installed(name)
-            if (name, tls) not in running:
-                # One at a time: the machine is small.
-                stack.close()
-                running.clear()
-                directory = tmp_path_factory.mktemp("hosted")
-                it = hosted(name, directory, certificate if tls else None)
-                running[name, tls] = stack.enter_context(it)
-            return running[name, tls]
-
-        yield get
-
-
-@pytest.fixture
-def server(request: pytest.FixtureRequest, shared: Shared) -> Iterator[Hosted]:
-    """Give the server that the test is parametrised with, as ``(name, tls)``."""
-    it = shared(*request.param)
-    yield it
-    it.hang_up()
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, certificate
+) -> Iterator[Hosted]:
+    """Give a server that several tests share; the parameter is ``(name, tls)``."""
+    name, tls = request.param
+    installed(name)
+    directory = tmp_path_factory.mktemp("hosted")
+    with hosted(name, directory, certificate if tls else None) as it:
+        yield it
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def uwsgi(port: int, pair: list[str]) -> list[str]:
     where = [f"--http-socket=127.0.0.1:{port}", "--module=app:app", "--master"]
     program = str(Path(sys.executable).with_name("uwsgi"))
     home = f"--home={sys.prefix}"
-    return [program, *where, home, "--threads=60", "--lazy-apps", "--die-on-term"]
+    return [program, *where, home, "--threads=60", "--ignore-write-errors"]
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,9 @@ class Hosted:
     def access_lines(self, path: str, since: int) -> list[str]:
         assert self.server.access is not None
         pattern = re.compile(self.server.access.format(path=path))
-        return [line for line in self.process.output[since:].splitlines() if pattern.search(line)]
+        lines = self.process.output[since:].splitlines()
+        ours = "flask_threaded_sockets.access"  # the package's own line, whose logger is on here
+        return [line for line in lines if ours not in line and pattern.search(line)]
 
     def complaints(self, since: int) -> list[str]:
         """List the lines that look like trouble."""
