@@ -261,9 +261,7 @@ class Sockets:
             register(state.app)
 
 
-def _add_rule(
-    app: Flask, rule: str, endpoint: str, view: _View, options: dict[str, Any]
-) -> None:
+def _add_rule(app: Flask, rule: str, endpoint: str, view: _View, options: dict[str, Any]) -> None:
     """Add a route; several on one handler, as decorators on top of each other, are one view."""
     present = app.view_functions.get(endpoint)
     if isinstance(present, _View) and present.handler is view.handler:

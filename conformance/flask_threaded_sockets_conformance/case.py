@@ -92,8 +92,15 @@ class Area:
             description, expectation = _texts(run)
             self.add(
                 Case(
-                    name, self.name, section, level, description, expectation, run,
-                    feature, exclusive,
+                    name,
+                    self.name,
+                    section,
+                    level,
+                    description,
+                    expectation,
+                    run,
+                    feature,
+                    exclusive,
                 )
             )
             return run

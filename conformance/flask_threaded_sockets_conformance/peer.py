@@ -268,7 +268,9 @@ class Peer:
             if not want == came:
                 raise Mismatch(f"expected {want}, came {came}")
 
-    def expect_end(self, code: int | tuple[int | None, ...] | None, reason: str | None = None) -> None:
+    def expect_end(
+        self, code: int | tuple[int | None, ...] | None, reason: str | None = None
+    ) -> None:
         """Expect a Close, answer it unless ours is out, then expect EOF and nothing else."""
         self.expect(Close(code, reason))
         if not self._close_sent:

@@ -17,12 +17,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
 from typing import Any
 
 from flask import Flask
-from flask_threaded_sockets import Sockets, ThreadedWebsocketServer, WebSocket
 from werkzeug.serving import run_simple
+
+from flask_threaded_sockets import Sockets, ThreadedWebsocketServer, WebSocket
 
 from .arrivals import Mismatch
 

@@ -50,9 +50,7 @@ def lacks(case: Case, backend: str) -> str | None:
     return f"backend {backend!r} lacks the feature {case.feature.value!r}"
 
 
-def run_case(
-    case: Case, stack: Stack, *, patience: float = 10.0, thorough: bool = True
-) -> Outcome:
+def run_case(case: Case, stack: Stack, *, patience: float = 10.0, thorough: bool = True) -> Outcome:
     """Run one case and tell what came of it; raises nothing of the case's.
 
     Args:

@@ -73,8 +73,10 @@ class Timeline:
             else:
                 reader = readers.setdefault((entry.who, entry.peer), FrameReader())
                 told = describe(entry.what, reader)
-            lines += [(start if index == 0 else " " * len(start)) + line
-                      for index, line in enumerate(told)]
+            lines += [
+                (start if index == 0 else " " * len(start)) + line
+                for index, line in enumerate(told)
+            ]
         if len(lines) > _LINES:
             half = _LINES // 2
             lines = [*lines[:half], f"    ... {len(lines) - _LINES} lines ...", *lines[-half:]]

@@ -249,9 +249,7 @@ class Trial:
         yield
         took = time.monotonic() - began
         if not at_least <= took <= at_most:
-            raise Mismatch(
-                f"{what} took {took:.2f} s, expected {at_least:g} to {at_most:g} s"
-            )
+            raise Mismatch(f"{what} took {took:.2f} s, expected {at_least:g} to {at_most:g} s")
 
     def raises(self, kind: type[BaseException], function: Callable[[], object]) -> BaseException:
         """Insist that a function raises; for use in a handler or out of it.
@@ -272,9 +270,7 @@ def _agree(peer: Peer, header: str | None) -> None:
     """Prepare a client for what the server said of permessage-deflate."""
     if header is None:
         return
-    parameters = dict(
-        part.strip().partition("=")[::2] for part in header.split(";")[1:]
-    )
+    parameters = dict(part.strip().partition("=")[::2] for part in header.split(";")[1:])
     peer.window = int(parameters.get("server_max_window_bits", "15").strip('"') or 15)
     peer.reset_inflater = "server_no_context_takeover" in parameters
     peer.inflater = zlib.decompressobj(-peer.window)

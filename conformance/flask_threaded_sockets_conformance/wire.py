@@ -112,9 +112,7 @@ def close_body(code: int | None, reason: str | bytes = b"") -> bytes:
     return code.to_bytes(2, "big") + data
 
 
-def close(
-    code: int | None = 1000, reason: str | bytes = b"", key: bytes | None = KEY
-) -> bytes:
+def close(code: int | None = 1000, reason: str | bytes = b"", key: bytes | None = KEY) -> bytes:
     """Make a CLOSE frame; no code: an empty body."""
     return frame(FIN | CLOSE, close_body(code, reason), key)
 

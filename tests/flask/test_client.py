@@ -141,7 +141,9 @@ def test_request_has_what_was_given(backend):
         assert ws.receive() == "wss://a.example/?q=1 1 10.0.0.1 tester"
 
 
-@pytest.mark.parametrize("path", ["ws://localhost/", "wss://localhost/", "http://localhost/", "/?a"])
+@pytest.mark.parametrize(
+    "path", ["ws://localhost/", "wss://localhost/", "http://localhost/", "/?a"]
+)
 def test_path_may_be_a_whole_url(client, path):
     opens(client, path)
 

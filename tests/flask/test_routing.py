@@ -67,7 +67,9 @@ def test_plain_get_of_a_websocket_is_a_426_with_upgrade(serve):
 
 def test_426_goes_through_the_apps_error_handlers(app, sockets):
     sockets.route("/x", endpoint="x")(lambda ws: None)
-    app.errorhandler(UpgradeRequired)(lambda error: ("use a websocket", 426, {"Upgrade": "websocket"}))
+    app.errorhandler(UpgradeRequired)(
+        lambda error: ("use a websocket", 426, {"Upgrade": "websocket"})
+    )
     response = app.test_client().get("/x")
     assert (response.status_code, response.text) == (426, "use a websocket")
 

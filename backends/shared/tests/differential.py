@@ -80,7 +80,9 @@ def outcome(protocol: Protocol, chunks: list[bytes]) -> tuple[list[Any], list[An
     told: list[Any] = []
     for event in events:
         if isinstance(event, Close):
-            told.append(("close", int(event.code), event.clean, event.reason if event.clean else ""))
+            told.append(
+                ("close", int(event.code), event.clean, event.reason if event.clean else "")
+            )
         elif isinstance(event, Message):
             told.append((type(event.data).__name__, event.data))
         else:
@@ -116,7 +118,9 @@ control = st.one_of(
 )
 wild = st.builds(
     frame,
-    st.sampled_from([*range(0x80, 0x8C), 0x00, 0x01, 0x02, 0x08, 0x09, 0x8F, 0x83, 0xC1, 0xC0, 0xA1]),
+    st.sampled_from(
+        [*range(0x80, 0x8C), 0x00, 0x01, 0x02, 0x08, 0x09, 0x8F, 0x83, 0xC1, 0xC0, 0xA1]
+    ),
     payloads,
     masked=st.sampled_from([True, True, True, False]),
     width=st.sampled_from([0, 0, 0, 2, 8]),

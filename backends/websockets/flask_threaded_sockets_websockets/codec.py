@@ -12,6 +12,12 @@ from __future__ import annotations
 from codecs import getincrementaldecoder
 from typing import Final
 
+from websockets.exceptions import ProtocolError
+from websockets.frames import Close as CloseBody
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
 from flask_threaded_sockets.backend import Buffer, DeflateParameters
 from flask_threaded_sockets.codec import Role
 from flask_threaded_sockets.codec.assembler import Assembler, invalid_text
@@ -21,11 +27,6 @@ from flask_threaded_sockets.codec.masking import fastest, rotate_key
 from flask_threaded_sockets.codes import CloseCode, truncate_reason
 from flask_threaded_sockets.events import Close, Event, Message, Ping, Pong
 from flask_threaded_sockets.exceptions import FrameTooLargeException, RemoteProtocolError
-from websockets.exceptions import ProtocolError
-from websockets.frames import Close as CloseBody
-from websockets.frames import Frame, Opcode
-from websockets.protocol import State
-from websockets.server import ServerProtocol
 
 from .extension import MessageDeflate
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flask_threaded_sockets.codec.deflate import Deflater
 from websockets.extensions import Extension
 from websockets.frames import CTRL_OPCODES, Frame, Opcode
 from websockets.typing import ExtensionName
+
+from flask_threaded_sockets.codec.deflate import Deflater
 
 __all__ = ["MessageDeflate"]
 

@@ -15,10 +15,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, cast
 
+from websockets.sync.connection import Connection
+
 from flask_threaded_sockets.backend import Buffer
 from flask_threaded_sockets.events import Event
 from flask_threaded_sockets.transport import Transport
-from websockets.sync.connection import Connection
 
 from .codec import ServerCodec
 from .inbox import Inbox

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from websockets.exceptions import ProtocolError
+from websockets.protocol import State
+
 from flask_threaded_sockets.backend import Backend, Buffer, DeflateParameters, Protocol, Upgrade
 from flask_threaded_sockets.connection import ProtocolBackend
 from flask_threaded_sockets.events import Event
 from flask_threaded_sockets.exceptions import LocalProtocolError
 from flask_threaded_sockets.hookspecs import hookimpl
 from flask_threaded_sockets.options import ConnectionOptions
-from websockets.exceptions import ProtocolError
-from websockets.protocol import State
 
 from .codec import ServerCodec
 

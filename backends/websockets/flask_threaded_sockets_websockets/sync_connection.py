@@ -13,6 +13,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from websockets.exceptions import ProtocolError
+from websockets.protocol import State
+
 from flask_threaded_sockets.backend import Buffer, Connection
 from flask_threaded_sockets.codes import CloseCode
 from flask_threaded_sockets.events import Close, Event, Message
@@ -21,8 +24,6 @@ from flask_threaded_sockets.keepalive import Keepalive, KeepaliveAction
 from flask_threaded_sockets.monitor import monitor
 from flask_threaded_sockets.options import ConnectionOptions
 from flask_threaded_sockets.transport import LINGER, Transport
-from websockets.exceptions import ProtocolError
-from websockets.protocol import State
 
 from .codec import ServerCodec
 from .ending import Ending

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from differential import Agreement
-
 from flask_threaded_sockets_websockets.sansio_backend import SansioProtocol
 
 

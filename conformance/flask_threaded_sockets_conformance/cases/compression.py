@@ -25,7 +25,13 @@ _LONG = "".join(f"line {index * 7919 % 1000} of many\n" for index in range(5000)
 
 def _row(name: str, section: str, description: str, send: bytes, *expect: object) -> Exchange:
     return Exchange(
-        name, section, description, send, expect, config=ON, headers=OFFER  # type: ignore[arg-type]
+        name,
+        section,
+        description,
+        send,
+        expect,
+        config=ON,
+        headers=OFFER,  # type: ignore[arg-type]
     )
 
 
@@ -37,64 +43,174 @@ _HELLO = wire("f2 48 cd c9 c9 07 00")
 
 add_exchanges(
     area,
-    _row("rfc-one-block", "7.2.3.1", "The RFC's example: 'Hello' in one block, masked.",
-         wire("c1 87", "37 fa 21 3d") + frame(0, _HELLO)[6:], Text("Hello")),
-    _row("rfc-fragmented", "7.2.3.1", "The RFC's example: 'Hello' in two fragments.",
-         frame(RSV1 | TEXT, _HELLO[:3]) + frame(FIN | CONT, _HELLO[3:]), Text("Hello")),
-    _row("rfc-shared-window", "7.2.3.2",
-         "The RFC's example: the second 'Hello' refers to the first.",
-         frame(FIN | RSV1 | TEXT, _HELLO) + frame(FIN | RSV1 | TEXT, wire("f2 00 11 00 00")),
-         Text("Hello"), Text("Hello")),
-    _row("rfc-no-compression-block", "7.2.3.3", "The RFC's example: a block without compression.",
-         frame(FIN | RSV1 | TEXT, wire("00 05 00 fa ff 48 65 6c 6c 6f 00")), Text("Hello")),
-    _row("rfc-bfinal", "7.2.3.4", "The RFC's example: a block with BFINAL set.",
-         frame(FIN | RSV1 | TEXT, wire("f3 48 cd c9 c9 07 00 00")), Text("Hello")),
-    _row("rfc-two-blocks", "7.2.3.5", "The RFC's example: two blocks in one message.",
-         frame(FIN | RSV1 | TEXT, wire("f2 48 05 00 00 00 ff ff ca c9 c9 07 00")), Text("Hello")),
-    _row("rfc-empty", "7.2.3.6", "The RFC's example: an empty message, compressed.",
-         frame(FIN | RSV1 | TEXT, b"\x00"), Text("")),
-    _row("message-after-bfinal", "7.2.3.4", "A message behind one with BFINAL set.",
-         frame(FIN | RSV1 | TEXT, wire("f3 48 cd c9 c9 07 00 00")) + _packed(b"next"),
-         Text("Hello"), Text("next")),
+    _row(
+        "rfc-one-block",
+        "7.2.3.1",
+        "The RFC's example: 'Hello' in one block, masked.",
+        wire("c1 87", "37 fa 21 3d") + frame(0, _HELLO)[6:],
+        Text("Hello"),
+    ),
+    _row(
+        "rfc-fragmented",
+        "7.2.3.1",
+        "The RFC's example: 'Hello' in two fragments.",
+        frame(RSV1 | TEXT, _HELLO[:3]) + frame(FIN | CONT, _HELLO[3:]),
+        Text("Hello"),
+    ),
+    _row(
+        "rfc-shared-window",
+        "7.2.3.2",
+        "The RFC's example: the second 'Hello' refers to the first.",
+        frame(FIN | RSV1 | TEXT, _HELLO) + frame(FIN | RSV1 | TEXT, wire("f2 00 11 00 00")),
+        Text("Hello"),
+        Text("Hello"),
+    ),
+    _row(
+        "rfc-no-compression-block",
+        "7.2.3.3",
+        "The RFC's example: a block without compression.",
+        frame(FIN | RSV1 | TEXT, wire("00 05 00 fa ff 48 65 6c 6c 6f 00")),
+        Text("Hello"),
+    ),
+    _row(
+        "rfc-bfinal",
+        "7.2.3.4",
+        "The RFC's example: a block with BFINAL set.",
+        frame(FIN | RSV1 | TEXT, wire("f3 48 cd c9 c9 07 00 00")),
+        Text("Hello"),
+    ),
+    _row(
+        "rfc-two-blocks",
+        "7.2.3.5",
+        "The RFC's example: two blocks in one message.",
+        frame(FIN | RSV1 | TEXT, wire("f2 48 05 00 00 00 ff ff ca c9 c9 07 00")),
+        Text("Hello"),
+    ),
+    _row(
+        "rfc-empty",
+        "7.2.3.6",
+        "The RFC's example: an empty message, compressed.",
+        frame(FIN | RSV1 | TEXT, b"\x00"),
+        Text(""),
+    ),
+    _row(
+        "message-after-bfinal",
+        "7.2.3.4",
+        "A message behind one with BFINAL set.",
+        frame(FIN | RSV1 | TEXT, wire("f3 48 cd c9 c9 07 00 00")) + _packed(b"next"),
+        Text("Hello"),
+        Text("next"),
+    ),
     _row("not-compressed", "6", "A message without RSV1.", text("plain"), Text("plain")),
-    _row("mixed", "6", "Compressed and other messages in turn.",
-         _packed(b"a") + text("b") + _packed(b"c") + text("d"),
-         Text("a"), Text("b"), Text("c"), Text("d")),
-    _row("binary", "6", "A compressed binary message.",
-         _packed(bytes(range(256)), FIN | 0x2), Binary(bytes(range(256)))),
-    _row("long", "6", "A compressed message of 100,000 characters.",
-         _packed(_LONG[:100_000].encode()), Text(_LONG[:100_000])),
-    _row("fragments-of-one-byte", "6.1", "A compressed message in fragments of one byte.",
-         frame(RSV1 | TEXT, _HELLO[:1])
-         + b"".join(frame(CONT, bytes([byte])) for byte in _HELLO[1:])
-         + frame(FIN | CONT),
-         Text("Hello")),
-    _row("ping-between", "6.1", "A Ping between the fragments of a compressed message.",
-         frame(RSV1 | TEXT, _HELLO[:4]) + ping(b"now") + frame(FIN | CONT, _HELLO[4:]),
-         Pong(b"now"), Text("Hello")),
-    _row("character-split", "6.1", "A character of four bytes across compressed fragments.",
-         frame(RSV1 | TEXT, deflate("😀é".encode())[:3])
-         + frame(FIN | CONT, deflate("😀é".encode())[3:]),
-         Text("😀é")),
-    _row("rsv1-on-continuation", "6.1", "RSV1 on a continuation of a compressed message.",
-         frame(RSV1 | TEXT, _HELLO[:3]) + frame(FIN | RSV1 | CONT, _HELLO[3:]), Close(1002)),
-    _row("rsv1-on-plain-continuation", "6.1", "RSV1 on a continuation of another message.",
-         text("a", fin=False) + frame(FIN | RSV1 | CONT, b"b"), Close(1002)),
+    _row(
+        "mixed",
+        "6",
+        "Compressed and other messages in turn.",
+        _packed(b"a") + text("b") + _packed(b"c") + text("d"),
+        Text("a"),
+        Text("b"),
+        Text("c"),
+        Text("d"),
+    ),
+    _row(
+        "binary",
+        "6",
+        "A compressed binary message.",
+        _packed(bytes(range(256)), FIN | 0x2),
+        Binary(bytes(range(256))),
+    ),
+    _row(
+        "long",
+        "6",
+        "A compressed message of 100,000 characters.",
+        _packed(_LONG[:100_000].encode()),
+        Text(_LONG[:100_000]),
+    ),
+    _row(
+        "fragments-of-one-byte",
+        "6.1",
+        "A compressed message in fragments of one byte.",
+        frame(RSV1 | TEXT, _HELLO[:1])
+        + b"".join(frame(CONT, bytes([byte])) for byte in _HELLO[1:])
+        + frame(FIN | CONT),
+        Text("Hello"),
+    ),
+    _row(
+        "ping-between",
+        "6.1",
+        "A Ping between the fragments of a compressed message.",
+        frame(RSV1 | TEXT, _HELLO[:4]) + ping(b"now") + frame(FIN | CONT, _HELLO[4:]),
+        Pong(b"now"),
+        Text("Hello"),
+    ),
+    _row(
+        "character-split",
+        "6.1",
+        "A character of four bytes across compressed fragments.",
+        frame(RSV1 | TEXT, deflate("😀é".encode())[:3])
+        + frame(FIN | CONT, deflate("😀é".encode())[3:]),
+        Text("😀é"),
+    ),
+    _row(
+        "rsv1-on-continuation",
+        "6.1",
+        "RSV1 on a continuation of a compressed message.",
+        frame(RSV1 | TEXT, _HELLO[:3]) + frame(FIN | RSV1 | CONT, _HELLO[3:]),
+        Close(1002),
+    ),
+    _row(
+        "rsv1-on-plain-continuation",
+        "6.1",
+        "RSV1 on a continuation of another message.",
+        text("a", fin=False) + frame(FIN | RSV1 | CONT, b"b"),
+        Close(1002),
+    ),
     _row("rsv1-on-ping", "6", "RSV1 on a Ping.", frame(FIN | RSV1 | PING, b"hi"), Close(1002)),
-    _row("rsv1-on-close", "6", "RSV1 on a Close.",
-         frame(FIN | RSV1 | 0x8, b"\x03\xe8"), Close(1002)),
-    _row("rsv2", "6", "RSV2 on a compressed message.",
-         frame(FIN | RSV1 | RSV2 | TEXT, _HELLO), Close(1002)),
-    _row("corrupt", "7.2.2", "Bytes that are no DEFLATE stream.",
-         frame(FIN | RSV1 | TEXT, b"\xff\xff\xff\xff"), Close((1002, 1007))),
-    _row("corrupt-stored", "7.2.2", "A stored block whose length does not match its check.",
-         frame(FIN | RSV1 | TEXT, wire("00 05 00 00 00 48 65 6c 6c 6f 00")), Close((1002, 1007))),
-    _row("window-too-far-back", "7.2.2", "A reference to before the first message's beginning.",
-         frame(FIN | RSV1 | TEXT, wire("f2 00 11 00 00")), Close((1002, 1007))),
-    _row("invalid-text", "6", "Compressed text that is not UTF-8.",
-         _packed(b"\xed\xa0\x80"), Close(1007)),
-    _row("valid-text", "6", "Compressed text with all kinds of characters.",
-         _packed("aé日😀".encode()), Text("aé日😀")),
+    _row(
+        "rsv1-on-close", "6", "RSV1 on a Close.", frame(FIN | RSV1 | 0x8, b"\x03\xe8"), Close(1002)
+    ),
+    _row(
+        "rsv2",
+        "6",
+        "RSV2 on a compressed message.",
+        frame(FIN | RSV1 | RSV2 | TEXT, _HELLO),
+        Close(1002),
+    ),
+    _row(
+        "corrupt",
+        "7.2.2",
+        "Bytes that are no DEFLATE stream.",
+        frame(FIN | RSV1 | TEXT, b"\xff\xff\xff\xff"),
+        Close((1002, 1007)),
+    ),
+    _row(
+        "corrupt-stored",
+        "7.2.2",
+        "A stored block whose length does not match its check.",
+        frame(FIN | RSV1 | TEXT, wire("00 05 00 00 00 48 65 6c 6c 6f 00")),
+        Close((1002, 1007)),
+    ),
+    _row(
+        "window-too-far-back",
+        "7.2.2",
+        "A reference to before the first message's beginning.",
+        frame(FIN | RSV1 | TEXT, wire("f2 00 11 00 00")),
+        Close((1002, 1007)),
+    ),
+    _row(
+        "invalid-text",
+        "6",
+        "Compressed text that is not UTF-8.",
+        _packed(b"\xed\xa0\x80"),
+        Close(1007),
+    ),
+    _row(
+        "valid-text",
+        "6",
+        "Compressed text with all kinds of characters.",
+        _packed("aé日😀".encode()),
+        Text("aé日😀"),
+    ),
 )
 
 
@@ -158,9 +274,7 @@ def send_frame_is_not_compressed(t: Trial) -> None:
 
     Expect: the frame has no RSV1.
     """
-    peer = t.connect(
-        lambda ws: ws.send_frame("x" * 500, ws.OPCODE_TEXT), config=ON, headers=OFFER
-    )
+    peer = t.connect(lambda ws: ws.send_frame("x" * 500, ws.OPCODE_TEXT), config=ON, headers=OFFER)
     arrived = peer.next()
     t.equal(arrived, Text("x" * 500), "message")
     t.equal(getattr(arrived, "frames", ())[0].rsv, 0, "reserved bits")

@@ -103,10 +103,15 @@ def _eight_compressing(t: Trial) -> None:
 
 
 area.add(
-    Case("eight-senders-compressed", area.name, "send(): thread-safe", "must",
-         "The same with compression.",
-         "Every message inflates: encoding and writing are in the same order.",
-         _eight_compressing)
+    Case(
+        "eight-senders-compressed",
+        area.name,
+        "send(): thread-safe",
+        "must",
+        "The same with compression.",
+        "Every message inflates: encoding and writing are in the same order.",
+        _eight_compressing,
+    )
 )
 
 

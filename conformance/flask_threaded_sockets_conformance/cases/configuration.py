@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
 from flask_threaded_sockets import ConfigurationError, Sockets, WebSocket
 from flask_threaded_sockets.backend import Backend, Connection
 from flask_threaded_sockets.options import ConnectionOptions
 from flask_threaded_sockets.plugins import load_backend, register_backend, unregister_backend
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ..arrivals import Close, Eof
 from ..case import Area, Case
@@ -107,16 +108,27 @@ def _slug(value: object) -> str:
 for _name, _value in _BAD:
     _id = f"{_name.replace('_', '-')}-{_slug(_value)}"
     area.add(
-        Case(f"refuses-{_id}", area.name, f"SOCKETS_{_name.upper()}", "must",
-             f"The app's configuration has SOCKETS_{_name.upper()} = {_value!r}.",
-             "ConfigurationError at set-up, naming the key.", _bad_config(_name, _value))
+        Case(
+            f"refuses-{_id}",
+            area.name,
+            f"SOCKETS_{_name.upper()}",
+            "must",
+            f"The app's configuration has SOCKETS_{_name.upper()} = {_value!r}.",
+            "ConfigurationError at set-up, naming the key.",
+            _bad_config(_name, _value),
+        )
     )
     if _name not in _APP_ONLY:
         area.add(
-            Case(f"route-refuses-{_id}", area.name, f"SOCKETS_{_name.upper()}", "must",
-                 f"A route is declared with {_name}={_value!r}.",
-                 "ConfigurationError at the declaration, naming the option.",
-                 _bad_route(_name, _value))
+            Case(
+                f"route-refuses-{_id}",
+                area.name,
+                f"SOCKETS_{_name.upper()}",
+                "must",
+                f"A route is declared with {_name}={_value!r}.",
+                "ConfigurationError at the declaration, naming the option.",
+                _bad_route(_name, _value),
+            )
         )
 
 
@@ -294,11 +306,16 @@ for _name, _words, _value, _given, _status in (
 ):
     for _on_route in (False, True):
         area.add(
-            Case(f"{'route-' if _on_route else ''}origin-{_name}", area.name,
-                 "SOCKETS_ALLOWED_ORIGINS", "must",
-                 f"{'A route has' if _on_route else 'The app has'} {_words}; "
-                 f"the request comes from {_given}.",
-                 f"Status {_status}.", _origin(_value, _given, _status, on_route=_on_route))
+            Case(
+                f"{'route-' if _on_route else ''}origin-{_name}",
+                area.name,
+                "SOCKETS_ALLOWED_ORIGINS",
+                "must",
+                f"{'A route has' if _on_route else 'The app has'} {_words}; "
+                f"the request comes from {_given}.",
+                f"Status {_status}.",
+                _origin(_value, _given, _status, on_route=_on_route),
+            )
         )
 
 
@@ -344,12 +361,16 @@ def _proxied(t: Trial, *, fix_first: bool) -> Site:
 
 for _first in (True, False):
     area.add(
-        Case(f"origin-proxy-fix-{'before' if _first else 'after'}", area.name,
-             "SOCKETS_ALLOWED_ORIGINS", "must",
-             "Behind a proxy with another host and https; ProxyFix is applied "
-             f"{'before' if _first else 'after'} Sockets(app).",
-             "The public origin is the same origin; a foreign one is refused.",
-             _behind_proxy(fix_first=_first))
+        Case(
+            f"origin-proxy-fix-{'before' if _first else 'after'}",
+            area.name,
+            "SOCKETS_ALLOWED_ORIGINS",
+            "must",
+            "Behind a proxy with another host and https; ProxyFix is applied "
+            f"{'before' if _first else 'after'} Sockets(app).",
+            "The public origin is the same origin; a foreign one is refused.",
+            _behind_proxy(fix_first=_first),
+        )
     )
 
 

@@ -28,8 +28,13 @@ add_exchanges(
         (Raw(wire("8a 05", "48 65 6c 6c 6f")),),
     ),
     Exchange("ping-empty", "5.5.2", "A Ping without a payload.", ping(), (Raw(wire("8a 00")),)),
-    Exchange("ping-binary", "5.5.2", "A Ping with bytes that are not UTF-8.",
-             ping(b"\x00\xff\xfe\x80"), (Pong(b"\x00\xff\xfe\x80"),)),
+    Exchange(
+        "ping-binary",
+        "5.5.2",
+        "A Ping with bytes that are not UTF-8.",
+        ping(b"\x00\xff\xfe\x80"),
+        (Pong(b"\x00\xff\xfe\x80"),),
+    ),
     Exchange("ping-124", "5.5", "A Ping of 124 bytes.", ping(_LONG[:124]), (Pong(_LONG[:124]),)),
     Exchange("ping-125", "5.5", "A Ping of 125 bytes.", ping(_LONG), (Pong(_LONG),)),
     Exchange(

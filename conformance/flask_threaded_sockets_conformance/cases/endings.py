@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response, abort, redirect
+
 from flask_threaded_sockets import Sockets, WebSocket, WebSocketError
 
 from ..arrivals import Close, Eof, Text
@@ -92,9 +93,15 @@ def _quiet_site(t: Trial) -> Site:
 
 for _name, _row, _words, _handler, _code in _HANDLER_ENDS:
     area.add(
-        Case(_name, area.name, _row, "must", f"The handler {_words}.",
-             f"Close {_code}, then the end of the stream; no byte that is no frame.",
-             _handler_ends(_handler, _code))
+        Case(
+            _name,
+            area.name,
+            _row,
+            "must",
+            f"The handler {_words}.",
+            f"Close {_code}, then the end of the stream; no byte that is no frame.",
+            _handler_ends(_handler, _code),
+        )
     )
 
 
@@ -205,9 +212,15 @@ for _name, _words, _handler, _how in (
     ("abort", "the handler calls abort(403)", lambda _: abort(403), "own"),
 ):
     area.add(
-        Case(f"teardown-after-{_name}", area.name, "teardown once", "must",
-             f"A connection ends because {_words}.",
-             "Teardown runs once; got_request_exception is not sent.", _once(_handler, _how))
+        Case(
+            f"teardown-after-{_name}",
+            area.name,
+            "teardown once",
+            "must",
+            f"A connection ends because {_words}.",
+            "Teardown runs once; got_request_exception is not sent.",
+            _once(_handler, _how),
+        )
     )
 
 
@@ -247,9 +260,15 @@ def _before(function: Callable[[], Any], status: int) -> Callable[[Trial], None]
 
 for _name, _words, _function, _status in _BEFORE:
     area.add(
-        Case(f"before-request-{_name}", area.name, "before_request before the 101", "must",
-             f"A before_request function {_words}.",
-             f"That response, {_status}; the handler never starts.", _before(_function, _status))
+        Case(
+            f"before-request-{_name}",
+            area.name,
+            "before_request before the 101",
+            "must",
+            f"A before_request function {_words}.",
+            f"That response, {_status}; the handler never starts.",
+            _before(_function, _status),
+        )
     )
 
 
@@ -292,10 +311,15 @@ def _failure(data: bytes, code: int) -> Callable[[Trial], None]:
 
 for _name, _data, _code in _FAILURES:
     area.add(
-        Case(f"{_name}-wakes-receive", area.name, "protocol error / bad UTF-8 / too big", "must",
-             f"The client commits a {_name.replace('-', ' ')} while the handler is in receive().",
-             f"Close {_code}; receive() gives None within a second, close_code is {_code}.",
-             _failure(_data, _code))
+        Case(
+            f"{_name}-wakes-receive",
+            area.name,
+            "protocol error / bad UTF-8 / too big",
+            "must",
+            f"The client commits a {_name.replace('-', ' ')} while the handler is in receive().",
+            f"Close {_code}; receive() gives None within a second, close_code is {_code}.",
+            _failure(_data, _code),
+        )
     )
 
 

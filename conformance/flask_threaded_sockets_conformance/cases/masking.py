@@ -76,7 +76,9 @@ add_exchanges(
         "key-changes",
         "5.3",
         "Each frame with a key of its own.",
-        b"".join(text(f"message {index}", bytes([index, 7, 99, 255 - index])) for index in range(9)),
+        b"".join(
+            text(f"message {index}", bytes([index, 7, 99, 255 - index])) for index in range(9)
+        ),
         tuple(Text(f"message {index}") for index in range(9)),
     ),
     Exchange(

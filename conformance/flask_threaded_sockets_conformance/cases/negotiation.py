@@ -115,23 +115,39 @@ def add_negotiation(area: Area) -> None:
     """Add the cases of negotiation to an area."""
     for name, offer in _DECLINED:
         area.add(
-            Case(f"declines-{name}", area.name, "7.1", "must",
-                 f"The offer {offer!r}, which must be declined.",
-                 "A 101 without Sec-WebSocket-Extensions.", _declined(offer))
+            Case(
+                f"declines-{name}",
+                area.name,
+                "7.1",
+                "must",
+                f"The offer {offer!r}, which must be declined.",
+                "A 101 without Sec-WebSocket-Extensions.",
+                _declined(offer),
+            )
         )
     for bits in range(9, 16):
         area.add(
-            Case(f"server-window-{bits}", area.name, "7.1.2.1", "must",
-                 f"The client can inflate with a window of {bits} bits.",
-                 "The answer has as many bits or fewer, and all messages keep to them.",
-                 _window(bits))
+            Case(
+                f"server-window-{bits}",
+                area.name,
+                "7.1.2.1",
+                "must",
+                f"The client can inflate with a window of {bits} bits.",
+                "The answer has as many bits or fewer, and all messages keep to them.",
+                _window(bits),
+            )
         )
     for bits in (9, 10, 12, 15):
         area.add(
-            Case(f"client-window-{bits}", area.name, "7.1.2.2", "must",
-                 f"The client hints that it compresses with a window of {bits} bits.",
-                 "The answer has as many bits or fewer, and what keeps to them is understood.",
-                 _client_window(bits))
+            Case(
+                f"client-window-{bits}",
+                area.name,
+                "7.1.2.2",
+                "must",
+                f"The client hints that it compresses with a window of {bits} bits.",
+                "The answer has as many bits or fewer, and what keeps to them is understood.",
+                _client_window(bits),
+            )
         )
     area.case("7.1")(accepts)
     area.case("7.1.2.2")(client_bits_not_offered)

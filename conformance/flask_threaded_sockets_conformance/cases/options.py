@@ -241,9 +241,7 @@ def route_max_queue(t: Trial) -> None:
     Expect: TCP pushes back.
     """
     done = _hold(t, 3 * t.patience)
-    peer = t.connect(
-        lambda _: done.wait(), config={"max_queue": 100_000}, route={"max_queue": 2}
-    )
+    peer = t.connect(lambda _: done.wait(), config={"max_queue": 100_000}, route={"max_queue": 2})
     message = b"\x82\xfe\xc3\x50" + bytes(50_004)
     sent = peer.send_what_fits(message * 2000, quiet=1.0)
     done.set()

@@ -121,15 +121,27 @@ def _refused(send: _Send, kind: type[Exception]) -> Callable[[Trial], None]:
 
 for _name, _row, _words, _function, _data in _EXACT:
     area.add(
-        Case(_name, area.name, _row, "must", f"The handler calls {_words}.",
-             f"The client gets exactly {_data.hex(' ') if len(_data) < 9 else 'one such frame'}.",
-             _exact(_function, _data))
+        Case(
+            _name,
+            area.name,
+            _row,
+            "must",
+            f"The handler calls {_words}.",
+            f"The client gets exactly {_data.hex(' ') if len(_data) < 9 else 'one such frame'}.",
+            _exact(_function, _data),
+        )
     )
 for _name, _row, _words, _function, _kind in _REFUSED:
     area.add(
-        Case(f"refuses-{_name}", area.name, _row, "must", f"The handler calls {_words}.",
-             f"{_kind.__name__}; nothing is sent and the connection is as it was.",
-             _refused(_function, _kind))
+        Case(
+            f"refuses-{_name}",
+            area.name,
+            _row,
+            "must",
+            f"The handler calls {_words}.",
+            f"{_kind.__name__}; nothing is sent and the connection is as it was.",
+            _refused(_function, _kind),
+        )
     )
 
 
@@ -203,10 +215,15 @@ _ENDS = (
 for _name, _function in _ACTIONS:
     for _end, _words in _ENDS:
         area.add(
-            Case(f"{_name}-after-{_end}", area.name, f"{_name.replace('-', '_')}()", "must",
-                 f"The handler calls {_name.replace('-', ' ')} after {_words}.",
-                 f"A WebSocketError {CLOSED_TEXT!r}, whose ws is this WebSocket.",
-                 _on_closed(_function, _end))
+            Case(
+                f"{_name}-after-{_end}",
+                area.name,
+                f"{_name.replace('-', '_')}()",
+                "must",
+                f"The handler calls {_name.replace('-', ' ')} after {_words}.",
+                f"A WebSocketError {CLOSED_TEXT!r}, whose ws is this WebSocket.",
+                _on_closed(_function, _end),
+            )
         )
 
 

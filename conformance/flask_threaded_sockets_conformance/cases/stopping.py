@@ -56,11 +56,16 @@ for _number in (signal.SIGTERM, signal.SIGINT):
         ("/busy", "is-busy", "sleeps", ""),
     ):
         area.add(
-            Case(f"{_number.name.lower()}-while-handler-{_verb}", area.name, "server stops",
-                 "must", f"{_number.name} with three clients, whose handler {_words}.",
-                 "Close 1001 for each; the process is gone within 3 s, without a traceback"
-                 + (", and the handler has seen 1001." if _told else "."),
-                 _stopped_by(_number, _path, _told))
+            Case(
+                f"{_number.name.lower()}-while-handler-{_verb}",
+                area.name,
+                "server stops",
+                "must",
+                f"{_number.name} with three clients, whose handler {_words}.",
+                "Close 1001 for each; the process is gone within 3 s, without a traceback"
+                + (", and the handler has seen 1001." if _told else "."),
+                _stopped_by(_number, _path, _told),
+            )
         )
 
 
@@ -154,7 +159,9 @@ _VANISHING: tuple[tuple[str, str, Callable[[Peer], None], tuple[int, ...]], ...]
 )
 
 
-def _vanishes_in_receive(vanish: Callable[[Peer], None], codes: tuple[int, ...]) -> Callable[[Trial], None]:
+def _vanishes_in_receive(
+    vanish: Callable[[Peer], None], codes: tuple[int, ...]
+) -> Callable[[Trial], None]:
     def run(t: Trial) -> None:
         peer = t.connect(lambda ws: (ws.send("here"), ws.receive(), ws.close_code, ws.closed)[1:])
         peer.expect(Text("here"))
@@ -167,7 +174,9 @@ def _vanishes_in_receive(vanish: Callable[[Peer], None], codes: tuple[int, ...])
     return run
 
 
-def _vanishes_while_pushing(vanish: Callable[[Peer], None], codes: tuple[int, ...]) -> Callable[[Trial], None]:
+def _vanishes_while_pushing(
+    vanish: Callable[[Peer], None], codes: tuple[int, ...]
+) -> Callable[[Trial], None]:
     def run(t: Trial) -> None:
         def handler(ws: WebSocket) -> int | None:
             # Never receives, never sends: as one that waits for a device.
@@ -186,16 +195,26 @@ def _vanishes_while_pushing(vanish: Callable[[Peer], None], codes: tuple[int, ..
 
 for _name, _words, _vanish, _codes in _VANISHING:
     area.add(
-        Case(f"{_name}-in-receive", area.name, "peer vanishes", "must",
-             f"The handler is blocked in receive() when the client vanishes: {_words}.",
-             f"receive() gives None within a second; close_code is {_codes[0]}.",
-             _vanishes_in_receive(_vanish, _codes))
+        Case(
+            f"{_name}-in-receive",
+            area.name,
+            "peer vanishes",
+            "must",
+            f"The handler is blocked in receive() when the client vanishes: {_words}.",
+            f"receive() gives None within a second; close_code is {_codes[0]}.",
+            _vanishes_in_receive(_vanish, _codes),
+        )
     )
     area.add(
-        Case(f"{_name}-while-pushing", area.name, "peer vanishes", "must",
-             f"The handler never receives when the client vanishes: {_words}.",
-             f"closed is true within a second; close_code is {_codes[0]}.",
-             _vanishes_while_pushing(_vanish, _codes))
+        Case(
+            f"{_name}-while-pushing",
+            area.name,
+            "peer vanishes",
+            "must",
+            f"The handler never receives when the client vanishes: {_words}.",
+            f"closed is true within a second; close_code is {_codes[0]}.",
+            _vanishes_while_pushing(_vanish, _codes),
+        )
     )
 
 

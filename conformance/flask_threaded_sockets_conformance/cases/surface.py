@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 from flask import request
+
 from flask_threaded_sockets import (
     FrameTooLargeException,
     ProtocolError,
@@ -46,7 +47,9 @@ _CLOSES: tuple[tuple[str, str, Callable[[WebSocket], object], int, str], ...] = 
 )  # fmt: skip
 
 
-def _closes(action: Callable[[WebSocket], object], code: int, reason: str) -> Callable[[Trial], None]:
+def _closes(
+    action: Callable[[WebSocket], object], code: int, reason: str
+) -> Callable[[Trial], None]:
     def run(t: Trial) -> None:
         def handler(ws: WebSocket) -> tuple[bool, int | None, str | None]:
             action(ws)
@@ -61,10 +64,16 @@ def _closes(action: Callable[[WebSocket], object], code: int, reason: str) -> Ca
 
 for _name, _words, _action, _code, _reason in _CLOSES:
     area.add(
-        Case(f"close-{_name}", area.name, "close()", "must", f"The handler calls {_words}.",
-             f"Close {_code} with the reason {_reason[:10]!r} ({len(_reason.encode())} bytes); "
-             "closed, close_code and close_reason tell the same.",
-             _closes(_action, _code, _reason))
+        Case(
+            f"close-{_name}",
+            area.name,
+            "close()",
+            "must",
+            f"The handler calls {_words}.",
+            f"Close {_code} with the reason {_reason[:10]!r} ({len(_reason.encode())} bytes); "
+            "closed, close_code and close_reason tell the same.",
+            _closes(_action, _code, _reason),
+        )
     )
 
 _BAD_CODES = (-1, 0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 70000)
@@ -83,9 +92,15 @@ def _bad_code(code: int) -> Callable[[Trial], None]:
 
 for _code in _BAD_CODES:
     area.add(
-        Case(f"close-refuses-{_code}", area.name, "close()", "must",
-             f"The handler calls close({_code}).",
-             "ValueError; nothing is sent and the connection is open.", _bad_code(_code))
+        Case(
+            f"close-refuses-{_code}",
+            area.name,
+            "close()",
+            "must",
+            f"The handler calls close({_code}).",
+            "ValueError; nothing is sent and the connection is open.",
+            _bad_code(_code),
+        )
     )
 
 

@@ -1,1 +1,0 @@
-from flask_threaded_sockets.stopping import install as post_worker_init
