@@ -1,7 +1,7 @@
 """The interfaces a protocol backend implements.
 
 Two doors. The easy one: a sans-I/O :class:`Protocol`, wrapped by
-``flask_threaded_sockets.connection.ProtocolBackend``, which brings sockets, threads,
+``flask_threaded_sockets.protocol_backend.ProtocolBackend``, which brings sockets, threads,
 locks, timeouts, keepalive and limits. The wide one: a :class:`Connection`, for a
 library that owns its I/O. A backend starts where the 101 ends: the opening handshake,
 the origin policy, the subprotocol and the negotiation of permessage-deflate are the

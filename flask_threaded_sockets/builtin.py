@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from .backend import Backend, Protocol, Upgrade
 from .codec import BuiltinProtocol, Role
-from .connection import ProtocolBackend
 from .options import ConnectionOptions
 from .plugins import hookimpl
+from .protocol_backend import ProtocolBackend
 
 __all__ = ["BuiltinBackend", "websocket_backend"]
 

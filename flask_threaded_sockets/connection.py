@@ -17,12 +17,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, Final
 
-from .backend import Backend, Buffer, Connection, Feature, Protocol, Upgrade
+from .backend import Buffer, Connection, Protocol
 from .codes import CloseCode
+from .ending import Ending
 from .events import Close, Message
 from .exceptions import ConnectionClosed
 from .inbound import Inbound
@@ -32,7 +32,7 @@ from .options import ConnectionOptions
 from .outbound import Outbound
 from .transport import LINGER, Transport
 
-__all__ = ["ProtocolBackend", "ThreadedConnection"]
+__all__ = ["ThreadedConnection"]
 
 # Seconds a thread blocked in receive() is left to see the peer's Close by itself after
 # ours went out, and seconds in which data may still come instead of that Close.
@@ -49,13 +49,9 @@ class ThreadedConnection(Connection):
     """Carry one WebSocket for a :class:`Protocol`, on the handler's own thread."""
 
     __slots__ = (
-        "_clean",
-        "_close_deadline",
         "_closer_waits",
-        "_closing",
-        "_closing_since",
-        "_code",
         "_codec_lock",
+        "_ending",
         "_finished",
         "_in",
         "_keepalive",
@@ -66,7 +62,6 @@ class ThreadedConnection(Connection):
         "_out",
         "_protocol",
         "_read_lock",
-        "_reason",
         "_transport",
     )
 
@@ -82,16 +77,11 @@ class ThreadedConnection(Connection):
         self._out = Outbound(transport, self._codec_lock)
         self._messages: list[str | bytearray] = []  # few; an empty deque takes 760 bytes
         self._keepalive = Keepalive(options, time.monotonic())
-        self._closing = False  # a Close is out or in, or the link is dead: no more sends
-        self._closing_since = 0.0
-        self._close_deadline = 0.0
+        self._ending: Ending | None = None  # a Close is out or in, or the link is dead
         self._closer_waits = False  # a close() is reading for the peer's Close
         self._late_data = False  # the peer goes on sending long after our Close
         self._last_word = False  # the peer's Close or its end is in, or it was failed
         self._finished = False  # receive() has nothing to wait for any more
-        self._clean = False
-        self._code: int | None = None
-        self._reason = ""
 
     def start(self, early: bytes) -> None:
         """Take the bytes that came with the handshake; put the monitor in charge."""
@@ -182,14 +172,13 @@ class ThreadedConnection(Connection):
                 self._out.pending += output
             for event in events:
                 if type(event) is Message:
-                    if not self._closing:
+                    if self._ending is None:
                         self._messages.append(event.data)
                 elif type(event) is Close:
-                    self._begin_closing(event.code, event.reason)
-                    self._clean = event.clean
+                    self._begin_closing(event.code, event.reason).clean = event.clean
                     self._last_word = self._finished = True
-        if self._closing and not self._last_word:
-            self._late_data = time.monotonic() > self._closing_since + _GRACE
+        if self._ending is not None and not self._last_word:
+            self._late_data = time.monotonic() > self._ending.since + _GRACE
         if output or self._last_word:
             self._flush()
 
@@ -201,7 +190,7 @@ class ThreadedConnection(Connection):
         out = self._out
         with out.lock:
             with self._codec_lock:
-                if self._closing:
+                if self._ending is not None:
                     raise self._closed_error()
                 protocol = self._protocol
                 protocol.send_message(opcode, payload, fin=fin, compress=compress)
@@ -220,7 +209,7 @@ class ThreadedConnection(Connection):
         self, opcode: int, payload: bytes, *, compress: bool = True
     ) -> bool:
         with self._codec_lock:
-            if self._closing:
+            if self._ending is not None:
                 raise self._closed_error()
             if self._out.pending:
                 return False
@@ -244,7 +233,7 @@ class ThreadedConnection(Connection):
     def _send_control(self, encode: Callable[[bytes], None], payload: bytes) -> None:
         """Put a control frame behind what is being written; never blocks."""
         with self._codec_lock:
-            if self._closing:
+            if self._ending is not None:
                 raise self._closed_error()
             encode(payload)
             self._out.pending += self._protocol.data_to_send()
@@ -268,23 +257,21 @@ class ThreadedConnection(Connection):
     ) -> None:
         limit = self._options.close_timeout if timeout is None else timeout
         with self._codec_lock:
-            if not self._closing:
-                self._begin_closing(CloseCode.NO_STATUS if code is None else code, reason)
+            is_first = self._ending is None
+            ending = self._begin_closing(CloseCode.NO_STATUS if code is None else code, reason)
+            if is_first:
                 self._protocol.send_close(code, reason)
                 self._out.pending += self._protocol.data_to_send()
         self._flush()
         if limit > 0:
             self._closer_waits = True
-            self._await_close(min(time.monotonic() + limit, self._close_deadline))
+            self._await_close(min(time.monotonic() + limit, ending.deadline))
 
-    def _begin_closing(self, code: int, reason: str) -> None:
+    def _begin_closing(self, code: int, reason: str) -> Ending:
         """Let no message out any more; the first cause counts; under the codec lock."""
-        if not self._closing:
-            self._closing = True
-            self._closing_since = time.monotonic()
-            self._close_deadline = self._closing_since + self._options.close_timeout
-            self._code = code
-            self._reason = reason
+        if self._ending is None:
+            self._ending = Ending(code, reason, self._options.close_timeout)
+        return self._ending
 
     def _await_close(self, deadline: float) -> None:
         """Read, dropping messages, until the peer's last word or the deadline."""
@@ -329,20 +316,19 @@ class ThreadedConnection(Connection):
         self._transport.end()
 
     def _closed_error(self) -> ConnectionClosed:
-        code = CloseCode.ABNORMAL if self._code is None else self._code
-        return ConnectionClosed(code, self._reason, clean=self._clean)
+        return (self._ending or Ending(CloseCode.ABNORMAL, "", 0)).error()
 
     @property
     def closed(self) -> bool:  # noqa: D102
-        return self._closing
+        return self._ending is not None
 
     @property
     def close_code(self) -> int | None:  # noqa: D102
-        return self._code
+        return None if self._ending is None else self._ending.code
 
     @property
     def close_reason(self) -> str | None:  # noqa: D102
-        return self._reason if self._closing else None
+        return None if self._ending is None else self._ending.reason
 
     # What the monitor asks (see Supervised); none of these blocks.
 
@@ -367,7 +353,7 @@ class ThreadedConnection(Connection):
     def _full(self) -> bool:
         if self._out.congested:
             return True
-        if self._closing or len(self._messages) < self._options.max_queue:
+        if self._ending is not None or len(self._messages) < self._options.max_queue:
             return False
         # After the peer's FIN no more than the kernel's buffer can come: read it, since
         # a Close may wait behind the messages.
@@ -378,23 +364,20 @@ class ThreadedConnection(Connection):
         if self._transport.ended:
             return False
         self._flush()
+        ending = self._ending
         if self._out.stuck(now, self._options.send_timeout):
             self._drop(CloseCode.ABNORMAL)
-        elif not self._closing:
+        elif ending is None:
             self._keep_alive(now)
         elif self._last_word:
             # finish() does this at once where the handler has returned.
-            if now > self._closing_since + self._options.close_timeout + LINGER or (
-                self._out.idle and now > self._closing_since + 2 * LINGER
+            if now > ending.deadline + LINGER or (
+                self._out.idle and now > ending.since + 2 * LINGER
             ):
                 self._transport.end()
-        elif now > self._close_deadline or self._late_data:
+        elif now > ending.deadline or self._late_data:
             self._drop(CloseCode.ABNORMAL)
-        elif (
-            now > self._closing_since + _GRACE
-            and self._read_lock.locked()
-            and not self._closer_waits
-        ):
+        elif now > ending.since + _GRACE and self._read_lock.locked() and not self._closer_waits:
             self._transport.wake()
         return True
 
@@ -403,38 +386,10 @@ class ThreadedConnection(Connection):
         action = self._keepalive.due(now, reading=reading)
         if action is KeepaliveAction.PING:
             with self._codec_lock:
-                if not self._closing:
+                if self._ending is None:
                     self._protocol.send_ping(os.urandom(4))
                     self._out.pending += self._protocol.data_to_send()
             self._flush()
         elif action is KeepaliveAction.GIVE_UP:
             self.close(CloseCode.INTERNAL_ERROR, "keepalive ping timeout", timeout=0)
             self._drop(CloseCode.INTERNAL_ERROR)
-
-
-class ProtocolBackend(Backend):
-    """Make a backend of a sans-I/O :class:`Protocol`: the easy door.
-
-    A subclass names itself and implements :meth:`protocol`; sockets, threads, locks,
-    timeouts, keepalive and queue are this package's.
-    """
-
-    features = frozenset(Feature)
-
-    @abstractmethod
-    def protocol(self, upgrade: Upgrade, options: ConnectionOptions) -> Protocol:
-        """Make the protocol object of one connection, in state OPEN.
-
-        Args:
-            upgrade: what the opening handshake agreed; ``deflate`` says whether and how
-                to compress. ``early`` is fed to the protocol by the shell.
-            options: of these the protocol honours ``max_message_size``.
-        """
-
-    def open(  # noqa: D102
-        self, transport: Transport, upgrade: Upgrade, options: ConnectionOptions
-    ) -> Connection:
-        transport.send_timeout = options.send_timeout
-        connection = ThreadedConnection(self.protocol(upgrade, options), transport, options)
-        connection.start(upgrade.early)
-        return connection

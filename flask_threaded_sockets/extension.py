@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask, request, request_started
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import RequestRedirect, WebsocketMismatch
 
 from . import stopping
@@ -145,6 +145,9 @@ class AppState:
         self._refresh()
 
     def _prepare(self, environ: WSGIEnvironment) -> Opening:
+        # A client may offer other protocols next to it (RFC 9110 section 7.8), but Werkzeug's
+        # routing knows an upgrade by this value alone.
+        environ["HTTP_UPGRADE"] = "websocket"
         settings, choice = self._refresh()
         return Opening(
             environ,
@@ -200,9 +203,14 @@ def _correct_routing(app: Flask, **_: Any) -> None:
             return
         # A plain view may take environ["wsgi.websocket"], as with gevent-websocket.
         adapter = app.create_url_adapter(request)
-        if adapter is not None:
-            request.routing_exception = None
+        if adapter is None:
+            return
+        try:
             rule, values = adapter.match(return_rule=True, websocket=False)
+        except HTTPException as other:
+            error = request.routing_exception = other
+        else:
+            request.routing_exception = None
             request.url_rule, request.view_args = rule, dict(values)
-    elif isinstance(error, RequestRedirect) and is_upgrade(request.environ):
+    if isinstance(error, RequestRedirect) and is_upgrade(request.environ):
         request.routing_exception = NotFound()

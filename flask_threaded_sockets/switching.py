@@ -15,6 +15,7 @@ from flask import Flask, Response, has_request_context, request, session
 from flask.globals import app_ctx
 from werkzeug.exceptions import HTTPException
 
+from .exceptions import WebSocketError
 from .opening import OPENING_KEY, Opening
 
 __all__ = ["Switching", "switching_response"]
@@ -50,6 +51,8 @@ class Switching:
         self._takes_context = len(inspect.signature(self._process).parameters) > 1
         self._warned: set[str | None] = set()  # endpoints; one warning for each
         app.process_response = self._process_once  # type: ignore[method-assign, assignment]
+        self._handle_exception: Any = app.handle_user_exception
+        app.handle_user_exception = self._handle_others  # type: ignore[method-assign, assignment]
 
     def headers(self, opening: Opening) -> list[tuple[str, str]]:
         """Process the 101 of the current request and give the headers it has then.
@@ -71,6 +74,15 @@ class Switching:
             if session.modified:
                 session.modified = False  # so that a later change is noticed
         return [pair for pair in response.headers if pair[0].lower() not in _NOT_IN_101]
+
+    def _handle_others(self, *arguments: Any) -> Any:
+        """Stand for ``Flask.handle_user_exception``; a view's own socket that ended is no error."""
+        error = arguments[-1]
+        opening: Opening | None = request.environ.get(OPENING_KEY)
+        own = opening.websocket if opening is not None and opening.accepted else None
+        if own is not None and isinstance(error, WebSocketError) and error.ws is own:
+            return switching_response() or self._app.response_class(status=101)
+        return self._handle_exception(*arguments)
 
     def _process_once(self, *arguments: Any) -> Any:
         """Stand for ``Flask.process_response``."""

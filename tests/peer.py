@@ -6,11 +6,13 @@ Shares no code with the package, so that both cannot be wrong in the same way.
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import struct
-from collections.abc import Iterable
-from typing import NamedTuple, Self
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Self
 
 from wire import frame
 
@@ -91,6 +93,45 @@ def close_frame(code: int | None = 1000, reason: bytes = b"") -> bytes:
     return frame(CLOSE, b"" if code is None else code.to_bytes(2, "big") + reason)
 
 
+class _SharedTLS:
+    """An ``SSLSocket`` for a reading and a writing thread, which by itself it is not.
+
+    Two threads inside one break it (CPython issue 137583): wait outside, then one call.
+    """
+
+    def __init__(self, sock: ssl.SSLSocket) -> None:
+        self._sock = sock
+        self._timeout = sock.gettimeout()
+        self._lock = threading.Lock()  # held around each single call
+        sock.setblocking(False)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def settimeout(self, seconds: float) -> None:
+        self._timeout = seconds
+
+    def recv(self, size: int) -> bytes:
+        return self._call(self._sock.recv, size)
+
+    def sendall(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[self._call(self._sock.send, view[:16_384]) :]
+
+    def _call(self, call: Callable[[Any], Any], argument: Any) -> Any:
+        while True:
+            try:
+                with self._lock:
+                    return call(argument)
+            except ssl.SSLWantReadError:
+                ready = select.select([self._sock], [], [], self._timeout)
+            except ssl.SSLWantWriteError:
+                ready = select.select([], [self._sock], [], self._timeout)
+            if not any(ready):
+                raise TimeoutError
+
+
 class Peer:
     """One TCP connection to a server under test; every wait has a deadline."""
 
@@ -108,7 +149,9 @@ class Peer:
         sock.connect(("127.0.0.1", port))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.address = sock.getsockname()
-        self.sock = sock if tls is None else tls.wrap_socket(sock, server_hostname="localhost")
+        self.sock: Any = sock
+        if tls is not None:
+            self.sock = _SharedTLS(tls.wrap_socket(sock, server_hostname="localhost"))
         self._read = bytearray()
 
     def __enter__(self) -> Self:

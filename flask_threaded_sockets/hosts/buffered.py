@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import Any
 
 __all__ = ["read_buffered"]
@@ -20,7 +19,7 @@ def read_buffered(reader: Any, sock: Any) -> bytes:
     try:
         size = len(reader.peek(1))
         data: bytes = reader.read1(size) if size else b""
-    except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
+    except OSError:  # nothing is there, or the peer is gone, as writing to it will tell
         return b""
     finally:
         sock.setblocking(True)

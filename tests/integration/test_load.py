@@ -16,7 +16,7 @@ from wire import frame
 from flask_threaded_sockets import WebSocketError
 from flask_threaded_sockets.backend import Feature
 from flask_threaded_sockets.clients import clients
-from flask_threaded_sockets.connection import ProtocolBackend
+from flask_threaded_sockets.protocol_backend import ProtocolBackend
 from flask_threaded_sockets.plugins import load_backend
 
 THREADS, MESSAGES = 8, 2000

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import queue
 
+import flask
 import pytest
 import websocket
 from live import HOSTS, app_of
 from peer import DEADLINE
+
+from flask_threaded_sockets import Sockets
 
 pytestmark = pytest.mark.parametrize("host", HOSTS, indirect=True)
 
@@ -70,7 +73,8 @@ def test_close_of_the_server(serve):
         assert (opcode, data) == (websocket.ABNF.OPCODE_CLOSE, b"\x0b\xb9why not")
 
 
-def test_close_of_the_client(serve):
+def test_close_of_the_client(serve, logs):
+    logs.expect("close status: 1001")  # the client's own way to say it
     told = queue.SimpleQueue()
 
     def handler(ws):
@@ -106,7 +110,9 @@ def test_subprotocol_origin_and_cookie(serve):
     def handler(ws):
         told.put((ws.protocol, ws.origin, ws.environ["HTTP_COOKIE"]))
 
-    live = serve(handler)
+    app = flask.Flask("live")
+    Sockets(app).route("/", subprotocols=["chat"])(handler)
+    live = serve(app=app)
     origin = f"http://localhost:{live.port}"
     with opened(live, subprotocols=["chat"], origin=origin, cookie="a=b"):
         assert told.get(timeout=DEADLINE) == ("chat", origin, "a=b")
