@@ -32,7 +32,7 @@ class Transport(ABC):
 
     def __init__(self, sock: Any) -> None:
         self._sock = sock
-        self._state_lock = threading.Lock()  # guards _ended and _woken
+        self._state_lock = threading.Lock()  # guards _ended and _woken; never held over waiting
         self._ended = False
         self._woken = False
         self.send_timeout: float | None = None
@@ -129,7 +129,8 @@ class Transport(ABC):
             if self._ended:
                 return
             self._ended = True
-        self._shutdown_all()
+            # Under the lock: who comes second must not give a half-ended TLS socket back.
+            self._shutdown_all()
 
     def finish(self) -> None:
         """End the stream so that the peer gets all we sent; blocks half a second at most.

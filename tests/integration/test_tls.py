@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import ssl
 
 import flask
 import pytest
@@ -178,4 +177,3 @@ def test_url_for_is_wss(serve, certificate):
 
     peer = serve(handler, certificate=certificate).open()
     assert peer.frame() == Frame(TEXT, b"wss://test.example/")
-    assert isinstance(peer.sock, ssl.SSLSocket)
