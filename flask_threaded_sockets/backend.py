@@ -170,6 +170,27 @@ class Protocol(ABC):
     def data_to_send(self) -> list[Buffer]:
         """Hand over the encoded bytes since the last call, as buffers in order."""
 
+    # Shortcuts for short messages, which a protocol may leave out. Other than the methods
+    # above they are called while another thread may be in one of them: take_message while
+    # something is encoded, encode_message while something is received or encoded. So
+    # they change nothing that those look at.
+
+    def take_message(self, data: bytes) -> str | bytearray | None:  # noqa: ARG002
+        """Take bytes that are one whole message and nothing else.
+
+        Returns:
+            The message. ``None``: nothing was taken, the bytes go to :meth:`receive_data`.
+        """
+        return None
+
+    def encode_message(self, opcode: int, payload: Buffer, compress: bool) -> Buffer | None:  # noqa: ARG002
+        """Encode a whole message to one buffer.
+
+        Returns:
+            What to send. ``None``: nothing was encoded, :meth:`send_message` is to do it.
+        """
+        return None
+
 
 class Connection(ABC):
     """Carry one accepted WebSocket, blocking; every method from any thread.

@@ -14,11 +14,12 @@ Locks, outermost first; only the first two are ever held over I/O:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from .backend import Buffer, Connection, Protocol
 from .codes import CloseCode
@@ -49,14 +50,12 @@ class ThreadedConnection(Connection):
     """Carry one WebSocket for a :class:`Protocol`, on the handler's own thread."""
 
     __slots__ = (
-        "_closer_waits",
         "_codec_lock",
         "_ending",
         "_finished",
         "_in",
         "_keepalive",
         "_last_word",
-        "_late_data",
         "_messages",
         "_options",
         "_out",
@@ -78,8 +77,6 @@ class ThreadedConnection(Connection):
         self._messages: list[str | bytearray] = []  # few; an empty deque takes 760 bytes
         self._keepalive = Keepalive(options, time.monotonic())
         self._ending: Ending | None = None  # a Close is out or in, or the link is dead
-        self._closer_waits = False  # a close() is reading for the peer's Close
-        self._late_data = False  # the peer goes on sending long after our Close
         self._last_word = False  # the peer's Close or its end is in, or it was failed
         self._finished = False  # receive() has nothing to wait for any more
 
@@ -95,18 +92,25 @@ class ThreadedConnection(Connection):
     def receive(self, timeout: float | None = None) -> str | bytearray:  # noqa: D102
         if timeout is not None:
             return self._receive_within(timeout)
-        messages = self._messages
-        with self._read_lock:
-            while not messages:
+        self._read_lock.acquire()  # `with` takes 80 ns longer
+        try:
+            while not self._messages:
                 if self._finished:
                     raise self._closed_error()
                 try:
                     data = self._in.read()  # blocks in the kernel
                 except OSError:
                     self._drop(CloseCode.ABNORMAL)
-                else:
-                    self._take(data)
-            return messages.pop(0)
+                    continue
+                if type(data) is bytes and self._ending is None:
+                    message = self._protocol.take_message(data)
+                    if message is not None:
+                        self._keepalive.heard = True
+                        return message
+                self._take(data)
+            return self._messages.pop(0)
+        finally:
+            self._read_lock.release()
 
     def _receive_within(self, timeout: float) -> str | bytearray:
         deadline = time.monotonic() + timeout
@@ -136,15 +140,6 @@ class ThreadedConnection(Connection):
             self._drop(CloseCode.ABNORMAL)
         return True
 
-    def _take(self, data: bytes | int) -> None:
-        """Give the protocol its bytes, or their count in its own buffer; under the read lock."""
-        if not data:
-            self._end_of_stream()
-        elif type(data) is bytes:
-            self._advance(self._protocol.receive_data, data)
-        else:
-            self._advance(self._protocol.buffer_updated, data)
-
     def _end_of_stream(self) -> None:
         if self._transport.woken and not self._transport.ended:
             # That was wake(): who is in receive() returns, and who closes waits on.
@@ -156,14 +151,20 @@ class ThreadedConnection(Connection):
                 self._protocol.events()
         self._drop(CloseCode.ABNORMAL)
 
-    def _advance(self, step: Callable[[Any], None], data: Any) -> None:
-        """Give the protocol its input and act on the events; under the read lock."""
+    def _take(self, data: bytes | int) -> None:
+        """Give the protocol its bytes, or the count of those it has; under the read lock."""
+        if not data:
+            self._end_of_stream()
+            return
         self._keepalive.heard = True
         if self._last_word:
             return  # what comes after a Close is discarded (RFC 6455 section 5.5.1)
         with self._codec_lock:
             protocol = self._protocol
-            step(data)
+            if isinstance(data, int):
+                protocol.buffer_updated(data)
+            else:
+                protocol.receive_data(data)
             events = protocol.events()
             if not events:  # in the middle of a message, which may be a large one
                 self._in.into = protocol.get_buffer()
@@ -178,7 +179,7 @@ class ThreadedConnection(Connection):
                     self._begin_closing(event.code, event.reason).clean = event.clean
                     self._last_word = self._finished = True
         if self._ending is not None and not self._last_word:
-            self._late_data = time.monotonic() > self._ending.since + _GRACE
+            self._ending.late_data = time.monotonic() > self._ending.since + _GRACE
         if output or self._last_word:
             self._flush()
 
@@ -188,22 +189,29 @@ class ThreadedConnection(Connection):
         self, opcode: int, payload: Buffer, *, fin: bool = True, compress: bool = True
     ) -> None:
         out = self._out
-        with out.lock:
-            with self._codec_lock:
-                if self._ending is not None:
-                    raise self._closed_error()
-                protocol = self._protocol
-                protocol.send_message(opcode, payload, fin=fin, compress=compress)
-                buffers = protocol.data_to_send()
-                if out.pending:
-                    buffers = out.take() + buffers
+        out.lock.acquire()  # `with` takes 80 ns longer
+        try:
+            # What is put down from here on goes out behind this, a Close too.
+            message = None
+            if fin and self._ending is None and not out.pending:
+                message = self._protocol.encode_message(opcode, payload, compress)
+            buffers = [message] if message else self._encode(opcode, payload, fin, compress)
             try:
                 self._transport.write(buffers, self._options.send_timeout)
             except OSError as error:  # a TimeoutError too: a frame may be half written
                 self._lose_writing(error)
                 raise self._closed_error() from error
+        finally:
+            out.lock.release()
         if out.pending:
             self._flush()
+
+    def _encode(self, opcode: int, payload: Buffer, fin: bool, compress: bool) -> list[Buffer]:
+        with self._codec_lock:
+            if self._ending is not None:
+                raise self._closed_error()
+            self._protocol.send_message(opcode, payload, fin=fin, compress=compress)
+            return self._out.take() + self._protocol.data_to_send()
 
     def send_soon(  # noqa: D102
         self, opcode: int, payload: bytes, *, compress: bool = True
@@ -264,8 +272,8 @@ class ThreadedConnection(Connection):
                 self._out.pending += self._protocol.data_to_send()
         self._flush()
         if limit > 0:
-            self._closer_waits = True
-            self._await_close(min(time.monotonic() + limit, ending.deadline))
+            ending.closer_waits = True
+            self._await_close(ending, min(time.monotonic() + limit, ending.deadline))
 
     def _begin_closing(self, code: int, reason: str) -> Ending:
         """Let no message out any more; the first cause counts; under the codec lock."""
@@ -273,13 +281,13 @@ class ThreadedConnection(Connection):
             self._ending = Ending(code, reason, self._options.close_timeout)
         return self._ending
 
-    def _await_close(self, deadline: float) -> None:
+    def _await_close(self, ending: Ending, deadline: float) -> None:
         """Read, dropping messages, until the peer's last word or the deadline."""
         while not (self._last_word or self._transport.ended):
             left = min(deadline - time.monotonic(), _GRACE)
             if left <= 0:
                 return
-            if self._late_data:  # a peer that floods us must not keep this thread
+            if ending.late_data:  # a peer that floods us must not keep this thread
                 self._drop(CloseCode.ABNORMAL)
                 return
             if not self._read_lock.acquire(timeout=left):
@@ -375,9 +383,9 @@ class ThreadedConnection(Connection):
                 self._out.idle and now > ending.since + 2 * LINGER
             ):
                 self._transport.end()
-        elif now > ending.deadline or self._late_data:
+        elif now > ending.deadline or ending.late_data:
             self._drop(CloseCode.ABNORMAL)
-        elif now > ending.since + _GRACE and self._read_lock.locked() and not self._closer_waits:
+        elif now > ending.since + _GRACE and self._read_lock.locked() and not ending.closer_waits:
             self._transport.wake()
         return True
 
@@ -385,11 +393,8 @@ class ThreadedConnection(Connection):
         reading = self._read_lock.locked() or not self._full()
         action = self._keepalive.due(now, reading=reading)
         if action is KeepaliveAction.PING:
-            with self._codec_lock:
-                if self._ending is None:
-                    self._protocol.send_ping(os.urandom(4))
-                    self._out.pending += self._protocol.data_to_send()
-            self._flush()
+            with contextlib.suppress(ConnectionClosed):
+                self.ping(os.urandom(4))
         elif action is KeepaliveAction.GIVE_UP:
             self.close(CloseCode.INTERNAL_ERROR, "keepalive ping timeout", timeout=0)
             self._drop(CloseCode.INTERNAL_ERROR)

@@ -21,10 +21,11 @@ class Inbound:
         into: where the protocol wants the next bytes; ``None``: it takes new ones.
     """
 
-    __slots__ = ("_size", "_transport", "into")
+    __slots__ = ("_recv", "_size", "_transport", "into")
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._recv = transport.reader()
         self._size = _SMALL
         self.into: memoryview | None = None
 
@@ -37,7 +38,7 @@ class Inbound:
             OSError: the link is dead.
         """
         if self.into is None:
-            data = self._transport.recv(self._size)
+            data = self._recv(self._size)
             self._size = _LARGE if len(data) >= _SMALL else _SMALL
             return data
         return self._counted(self._transport.recv_into(self.into))

@@ -159,13 +159,13 @@ class WebSocket:
             ValueError: it cannot be sent as text, as it is not UTF-8.
         """
         connection = self._connection or self._link()
-        if connection.closed:
-            raise WebSocketError(_ALREADY_CLOSED, ws=self)
         payload: Buffer
         if isinstance(message, str):
             payload = message.encode()
             opcode = _BINARY if binary else _TEXT
         else:
+            if connection.closed:  # comes before a TypeError: loops end with send(None)
+                raise WebSocketError(_ALREADY_CLOSED, ws=self)
             payload = _as_buffer(message)
             opcode = _BINARY
             if binary is False:

@@ -76,7 +76,7 @@ class BuiltinProtocol(Protocol):
         ValueError: ``deflate`` has a window of 8 bits for this end, which zlib lacks.
     """
 
-    __slots__ = ("_events", "_receiver", "_sender", "_state")
+    __slots__ = ("_events", "_receiver", "_sender", "_state", "encode_message", "take_message")
 
     def __init__(
         self,
@@ -89,6 +89,9 @@ class BuiltinProtocol(Protocol):
         masking = masking or fastest()
         self._receiver = Receiver(role, deflate, max_message_size, masking)
         self._sender = Sender(role, deflate, masking)
+        # A call less for each message.
+        self.take_message = self._receiver.take_message  # type: ignore[method-assign]
+        self.encode_message = self._sender.encode_message  # type: ignore[method-assign]
         self._events: list[Event] = []
         self._state = State.OPEN
 
@@ -187,6 +190,8 @@ class BuiltinProtocol(Protocol):
             raise LocalProtocolError(
                 f"cannot {what.value} on a connection that is {self._state.value}"
             ) from None
+        if self._state is not State.OPEN:
+            self._sender.stop()
         if self._state is State.CLOSED:
             # The handler may keep the connection for long; zlib's state is large.
             self._receiver.discard()

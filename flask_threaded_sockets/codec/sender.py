@@ -27,6 +27,11 @@ _JOIN_MAX = 16 * 1024
 _CONTINUATION = int(Opcode.CONTINUATION)
 _MESSAGES = (int(Opcode.TEXT), int(Opcode.BINARY))
 
+# The headers of short, unmasked messages, by opcode and length.
+_SHORT_HEADERS = {
+    opcode: [bytes((FIN | opcode, length)) for length in range(126)] for opcode in _MESSAGES
+}
+
 
 class Sender:
     """Encode frames.
@@ -40,13 +45,22 @@ class Sender:
         output: the buffers encoded and not yet handed over, in order.
     """
 
-    __slots__ = ("_compressed", "_deflater", "_in_message", "_mask", "_masking", "output")
+    __slots__ = (
+        "_compressed",
+        "_deflater",
+        "_direct",
+        "_in_message",
+        "_mask",
+        "_masking",
+        "output",
+    )
 
     def __init__(self, role: Role, deflate: DeflateParameters | None, masking: Masking) -> None:
         self._deflater: Deflater | None = deflater_for(role, deflate) if deflate else None
         self._mask = MASKED if role is Role.CLIENT else 0
         self._masking = masking
         self._in_message = False
+        self._direct = not self._mask  # whether encode_message may
         self._compressed = False
         self.output: list[Buffer] = []
 
@@ -72,10 +86,27 @@ class Sender:
             payload = self._deflater.compress(payload, fin=fin)
         self._append(first | FIN if fin else first, payload)
         self._in_message = not fin
+        self._direct = fin and not self._mask
+
+    def encode_message(self, opcode: int, payload: Buffer, compress: bool) -> Buffer | None:
+        """Encode a short message; see ``Protocol.encode_message``."""
+        if (
+            not self._direct
+            or type(payload) is not bytes
+            or len(payload) > 125
+            or opcode not in _MESSAGES
+            or (compress and self._deflater is not None)
+        ):
+            return None
+        return _SHORT_HEADERS[opcode][len(payload)] + payload
 
     def send_control(self, opcode: int, payload: bytes) -> None:
         """Encode a control frame, its payload of at most 125 bytes checked before."""
         self._append(FIN | opcode, payload)
+
+    def stop(self) -> None:
+        """Have :meth:`encode_message` leave it to the protocol to refuse a message."""
+        self._direct = False
 
     def discard(self) -> None:
         """Free the state of the compressor; no data frame may be sent after it."""

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from ..backend import Buffer
@@ -45,6 +45,10 @@ class Transport(ABC):
     def recv(self, size: int) -> bytes:
         """Read at most ``size`` bytes; blocks; ``b""`` at the end of the stream."""
 
+    def reader(self) -> Callable[[int], bytes]:
+        """Give the shortest way to call :meth:`recv`."""
+        return self.recv
+
     @abstractmethod
     def recv_into(self, buffer: memoryview) -> int:
         """Read into a buffer; blocks; 0 at the end of the stream."""
@@ -76,9 +80,9 @@ class Transport(ABC):
             TimeoutError: no progress in time; the stream is then cut in mid-frame.
             OSError: the link is dead.
         """
-        sent = self._send_some(buffers)
-        if len(buffers) == 1 and sent == len(buffers[0]):
-            return []
+        return self._write_rest(buffers, self._send_some(buffers), timeout)
+
+    def _write_rest(self, buffers: list[Buffer], sent: int, timeout: float | None) -> list[Buffer]:
         left = buffers
         while True:
             left = _drop(left, sent)
