@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import io
 import socket
 import ssl
@@ -27,6 +28,9 @@ __all__ = ["ThreadedWebsocketServer", "ThreadedWsWSGIServer"]
 
 # Seconds a client has for its TLS handshake and the head of its request together.
 _HEAD_TIMEOUT: Final = 20.0
+
+# In the place of a WebSocket's request headers, which stand in its environ.
+_NO_HEADERS: Final = http.client.HTTPMessage()
 
 
 class _RequestReader(io.RawIOBase):
@@ -69,13 +73,14 @@ class _RequestHandler(WSGIRequestHandler):
         server: Any = self.server
         self.rfile.close()
         self._reader = _RequestReader(self.connection, time.monotonic() + server.head_timeout)
-        self.rfile = io.BufferedReader(self._reader, 1024)
+        # Half of the 1024 bytes of most heads, but an open WebSocket keeps it.
+        self.rfile = io.BufferedReader(self._reader, 512)
 
     def make_environ(self) -> WSGIEnvironment:
         environ = super().make_environ()
         if is_upgrade(environ):
-            # They stand in the environ now, and an open WebSocket would keep both.
-            self.headers = type(self.headers)()
+            # An open WebSocket would keep both.
+            self.headers = _NO_HEADERS
             environ[ENDING_KEY] = ""
         return environ
 
