@@ -151,11 +151,19 @@ class Protocol(ABC):
 
     @abstractmethod
     def send_ping(self, payload: bytes) -> None:
-        """Encode a Ping; the payload has at most 125 bytes, checked by the caller."""
+        """Encode a Ping; the payload has at most 125 bytes, checked by the caller.
+
+        Raises:
+            LocalProtocolError: a Close was sent or has come in (RFC 6455 section 5.5.1).
+        """
 
     @abstractmethod
     def send_pong(self, payload: bytes) -> None:
-        """Encode an unsolicited Pong; at most 125 bytes, checked by the caller."""
+        """Encode an unsolicited Pong; at most 125 bytes, checked by the caller.
+
+        Raises:
+            LocalProtocolError: a Close was sent or has come in (RFC 6455 section 5.5.1).
+        """
 
     @abstractmethod
     def send_close(self, code: int | None, reason: str = "") -> None:

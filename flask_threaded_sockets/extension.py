@@ -21,8 +21,9 @@ from .backend import Backend
 from .choice import Choice, choose_backend
 from .clients import Client, clients
 from .gateway import Gateway
-from .handshake import UpgradeRequired, is_upgrade
+from .handshake import is_upgrade
 from .opening import Ending, Observer, Opening
+from .refusals import UpgradeRequired
 from .settings import PREFIX, Policy, Settings, check_features
 from .signals import send_connected, send_disconnected, send_refused
 from .slots import Slots

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from .codes import CloseCode
 from .exceptions import WebSocketError
-from .handshake import Refusal, is_upgrade, request_target
+from .handshake import is_upgrade, request_target
 from .host import FOREIGN_KEY
 from .opening import OPENING_KEY, Opening
+from .refusals import Refusal
 from .websocket import WebSocket
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 from werkzeug.exceptions import NotImplemented as NotImplementedByServer
 
 from .clients import clients
-from .handshake import Refusal
 from .host import Host
 from .plugins import hosts
+from .refusals import Refusal
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

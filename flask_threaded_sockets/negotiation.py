@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from .backend import DeflateParameters
 from .exceptions import ConfigurationError
-from .handshake import BadHandshake, is_token, split_list
+from .handshake import is_token, split_list
+from .refusals import BadHandshake
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -21,7 +21,6 @@ from .clients import Client, clients
 from .codes import CloseCode, truncate_reason
 from .exceptions import WebSocketError
 from .handshake import (
-    Refusal,
     check_upgrade,
     request_headers,
     request_target,
@@ -31,6 +30,7 @@ from .host import Host
 from .hosting import HOST_KEY, advise, check_host, find_host
 from .negotiation import negotiate_deflate, select_subprotocol
 from .origin import OriginRefused, check_origin
+from .refusals import Refusal
 from .settings import Policy
 from .slots import Slots
 from .transport import Transport, open_transport

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from werkzeug.exceptions import Forbidden
 
 from .exceptions import ConfigurationError
-from .handshake import Refusal
+from .refusals import Refusal
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -6,7 +6,7 @@ import threading
 
 from werkzeug.exceptions import ServiceUnavailable
 
-from .handshake import Refusal
+from .refusals import Refusal
 
 __all__ = ["Overloaded", "Slots"]
 

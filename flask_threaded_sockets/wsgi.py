@@ -9,8 +9,8 @@ from .backend import Backend
 from .choice import choose_backend
 from .exceptions import ConfigurationError, WebSocketError
 from .gateway import Gateway
-from .handshake import UpgradeRequired
 from .opening import OPENING_KEY, Opening
+from .refusals import UpgradeRequired
 from .settings import Policy, check_features, split_route_options
 from .slots import Slots
 from .websocket import WebSocket

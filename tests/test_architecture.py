@@ -22,7 +22,7 @@ LAYERS: list[set[str]] = [
     {"codes"},
     {"exceptions", "events"},
     {"options", "backend", "host"},
-    {"handshake", "origin", "negotiation"},
+    {"handshake", "negotiation", "origin", "refusals"},
     {"accesslog", "rules", "slots"},
     {"codec"},
     {"hookspecs", "discovery"},

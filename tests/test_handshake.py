@@ -23,12 +23,6 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, Request
 
 from flask_threaded_sockets.handshake import (
-    BadHandshake,
-    HTTPVersionRefused,
-    MethodRefused,
-    Refusal,
-    UpgradeRequired,
-    VersionRefused,
     accept_key,
     check_upgrade,
     is_token,
@@ -37,6 +31,14 @@ from flask_threaded_sockets.handshake import (
     request_target,
     response_head,
     split_list,
+)
+from flask_threaded_sockets.refusals import (
+    BadHandshake,
+    HTTPVersionRefused,
+    MethodRefused,
+    Refusal,
+    UpgradeRequired,
+    VersionRefused,
 )
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="

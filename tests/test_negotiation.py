@@ -22,7 +22,7 @@ from wsproto.extensions import PerMessageDeflate
 
 from flask_threaded_sockets.backend import DeflateParameters
 from flask_threaded_sockets.exceptions import ConfigurationError
-from flask_threaded_sockets.handshake import BadHandshake, Refusal, response_head
+from flask_threaded_sockets.handshake import response_head
 from flask_threaded_sockets.negotiation import (
     DEFLATE_OFFER,
     negotiate_deflate,
@@ -32,6 +32,7 @@ from flask_threaded_sockets.negotiation import (
     select_subprotocol,
     validate_subprotocols,
 )
+from flask_threaded_sockets.refusals import BadHandshake, Refusal
 
 TOKEN = st.from_regex(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", fullmatch=True)
 

@@ -13,13 +13,13 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
 
 from flask_threaded_sockets.exceptions import ConfigurationError
-from flask_threaded_sockets.handshake import Refusal
 from flask_threaded_sockets.origin import (
     AllowedOrigins,
     OriginRefused,
     check_origin,
     validate_allowed_origins,
 )
+from flask_threaded_sockets.refusals import Refusal
 
 
 def environ_of(

@@ -95,8 +95,16 @@ def test_python_versions_agree():
     assert wanted.split() == classified
 
 
-# Independent implementations, and what drives a browser.
-WITNESSES = {"websockets", "websocket", "wsproto", "simple_websocket", "selenium"}
+# Independent implementations, what drives a browser, and Flask's other extensions.
+WITNESSES = {
+    "websockets",
+    "websocket",
+    "wsproto",
+    "simple_websocket",
+    "selenium",
+    "flask_login",
+    "flask_sqlalchemy",
+}
 
 
 def imported_by(path):

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any
+from typing import Any, Self
 
 from flask import Flask
 from werkzeug.serving import run_simple
@@ -80,7 +80,7 @@ class Child:
         for line in self.process.stderr:
             self.errors.append(line)
 
-    def __enter__(self) -> Child:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

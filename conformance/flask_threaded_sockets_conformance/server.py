@@ -16,7 +16,7 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from flask import Flask, request
 
@@ -49,6 +49,7 @@ class Call:
         self.error: BaseException | None = None
 
     def __call__(self, ws: WebSocket, **_: Any) -> None:
+        """Run the handler, as the route's view."""
         self.ws = ws
         self.started.set()
         try:
@@ -190,7 +191,7 @@ class PlainSite:
             target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         )
 
-    def __enter__(self) -> PlainSite:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -7,7 +7,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from flask_threaded_sockets import WebSocket
 
@@ -78,7 +78,7 @@ class Trial:
         self._peers: list[Peer] = []
         self._cleanup = contextlib.ExitStack()
 
-    def __enter__(self) -> Trial:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -10,7 +10,7 @@ from live import HOSTS, Pair, app_of
 from peer import CLOSE, Frame, request
 
 from flask_threaded_sockets import Sockets
-from flask_threaded_sockets.handshake import Refusal
+from flask_threaded_sockets.refusals import Refusal
 
 pytestmark = pytest.mark.parametrize("host", HOSTS, indirect=True)
 

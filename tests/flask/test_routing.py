@@ -11,7 +11,7 @@ from peer import request
 from werkzeug.routing import IntegerConverter, Rule
 
 from flask_threaded_sockets import ConfigurationError, Sockets
-from flask_threaded_sockets.handshake import UpgradeRequired
+from flask_threaded_sockets.refusals import UpgradeRequired
 from flask_threaded_sockets.testing import WebSocketRefused
 
 

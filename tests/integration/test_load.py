@@ -16,8 +16,8 @@ from wire import frame
 from flask_threaded_sockets import WebSocketError
 from flask_threaded_sockets.backend import Feature
 from flask_threaded_sockets.clients import clients
-from flask_threaded_sockets.protocol_backend import ProtocolBackend
 from flask_threaded_sockets.plugins import load_backend
+from flask_threaded_sockets.protocol_backend import ProtocolBackend
 
 THREADS, MESSAGES = 8, 2000
 SIZES = (0, 1, 125, 126, 200, 1000, 6000, 70_000)

@@ -6,11 +6,11 @@ from websockets.exceptions import ProtocolError
 from websockets.protocol import State
 
 from flask_threaded_sockets.backend import Backend, Buffer, DeflateParameters, Protocol, Upgrade
-from flask_threaded_sockets.protocol_backend import ProtocolBackend
 from flask_threaded_sockets.events import Event
 from flask_threaded_sockets.exceptions import LocalProtocolError
 from flask_threaded_sockets.hookspecs import hookimpl
 from flask_threaded_sockets.options import ConnectionOptions
+from flask_threaded_sockets.protocol_backend import ProtocolBackend
 
 from .codec import ServerCodec
 

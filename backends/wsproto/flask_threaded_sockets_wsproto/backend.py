@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from flask_threaded_sockets.backend import Backend, Protocol, Upgrade
-from flask_threaded_sockets.protocol_backend import ProtocolBackend
 from flask_threaded_sockets.hookspecs import hookimpl
 from flask_threaded_sockets.options import ConnectionOptions
+from flask_threaded_sockets.protocol_backend import ProtocolBackend
 
 from .protocol import WsprotoProtocol
 

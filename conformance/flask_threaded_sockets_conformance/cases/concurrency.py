@@ -263,7 +263,11 @@ def closes_at_once(t: Trial) -> None:
         barrier = threading.Barrier(8)
 
         def closes(code: int) -> Callable[[], None]:
-            return lambda: (barrier.wait(), ws.close(code)) and None
+            def close_with_the_others() -> None:
+                barrier.wait()
+                ws.close(code)
+
+            return close_with_the_others
 
         _in_threads(*(closes(4000 + number) for number in range(8)))
         return ws.close_code
@@ -345,8 +349,7 @@ def both_flood(t: Trial) -> None:
         got: list[int] = []
 
         def receives() -> None:
-            for _ in range(count):
-                got.append(len(ws.receive() or b""))
+            got.extend(len(ws.receive() or b"") for _ in range(count))
 
         _in_threads(sends, receives)
         return sum(got)

@@ -19,7 +19,7 @@ __all__: list[str] = []
 _KEEPALIVE = Feature.KEEPALIVE
 
 
-def _hold(t: Trial, seconds: float) -> threading.Event:
+def _hold(seconds: float) -> threading.Event:
     """Give an event for a handler to wait for, which is set when the time is over."""
     done = threading.Event()
     threading.Timer(seconds, done.set).start()
@@ -240,7 +240,7 @@ def route_max_queue(t: Trial) -> None:
 
     Expect: TCP pushes back.
     """
-    done = _hold(t, 3 * t.patience)
+    done = _hold(3 * t.patience)
     peer = t.connect(lambda _: done.wait(), config={"max_queue": 100_000}, route={"max_queue": 2})
     message = b"\x82\xfe\xc3\x50" + bytes(50_004)
     sent = peer.send_what_fits(message * 2000, quiet=1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 
@@ -367,7 +368,7 @@ def exceptions(t: Trial) -> None:
     Expect: OSError > WebSocketError > ProtocolError > FrameTooLargeException.
     """
     chain = [FrameTooLargeException, ProtocolError, WebSocketError, OSError]
-    for inner, outer in zip(chain, chain[1:], strict=False):
+    for inner, outer in itertools.pairwise(chain):
         t.true(issubclass(inner, outer), f"{inner.__name__} is no {outer.__name__}")
 
 
@@ -423,7 +424,7 @@ def plain_view_without_use(t: Trial) -> None:
     """
     site = t.site()
     path, _ = site.enlist(lambda ws: ws.closed)
-    peer, response = t.ask(request_head(path.replace("/call/", "/view/")), site=site)
+    _, response = t.ask(request_head(path.replace("/call/", "/view/")), site=site)
     t.equal(response.status, 200, "status")
 
 
