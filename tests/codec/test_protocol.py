@@ -257,5 +257,5 @@ def test_the_state_of_zlib_is_freed_at_the_close() -> None:
     finally:
         tracemalloc.stop()
     assert open_size > 150_000
-    assert closed_size < 10_000
+    assert closed_size < 50_000  # what measures coverage allocates too
     assert protocol.state is State.CLOSED
