@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-DEADLINE = 15.0  # seconds; only a failure takes as long
+DEADLINE = 60.0  # seconds; only a failure takes as long
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 

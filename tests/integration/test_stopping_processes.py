@@ -13,7 +13,7 @@ from integration.processes import free_port, running, wait_for
 from peer import CLOSE, DEADLINE, TEXT, Frame, Peer, request
 from wire import wire
 
-PATIENCE = 10.0  # the machine may be busy with something else
+PATIENCE = 20.0  # the machine may be busy with something else
 
 APP = """
 import os, sys, time
