@@ -391,7 +391,7 @@ class ThreadedConnection(Connection):
 
     def _keep_alive(self, now: float) -> None:
         reading = self._read_lock.locked() or not self._full()
-        action = self._keepalive.due(now, reading=reading)
+        action = self._keepalive.due(now, reading=reading, taken=self._transport.taken)
         if action is KeepaliveAction.PING:
             with contextlib.suppress(ConnectionClosed):
                 self.ping(os.urandom(4))

@@ -28,6 +28,7 @@ class Transport(ABC):
 
     Attributes:
         send_timeout: seconds :meth:`sendall` waits for a peer that does not read.
+        taken: grows while a peer takes, piece by piece, what found no room at first.
     """
 
     def __init__(self, sock: Any) -> None:
@@ -36,6 +37,7 @@ class Transport(ABC):
         self._ended = False
         self._woken = False
         self.send_timeout: float | None = None
+        self.taken = 0
         with contextlib.suppress(OSError, AttributeError):  # a Unix socket has no Nagle
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -86,6 +88,8 @@ class Transport(ABC):
         left = buffers
         while True:
             left = _drop(left, sent)
+            if left and sent:
+                self.taken += 1
             if not left or timeout == 0:
                 return left
             if not wait_socket(self.fileno(), write=True, timeout=timeout):

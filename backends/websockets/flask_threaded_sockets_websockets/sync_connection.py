@@ -226,12 +226,9 @@ class SyncConnection(Connection):
         if heard_at != self._heard_at:
             self._heard_at = heard_at
             self._keepalive.heard = True
-        action = self._keepalive.due(now, reading=not self._inbox.full)
+        reading = not self._inbox.full
+        action = self._keepalive.due(now, reading=reading, taken=self._transport.taken)
         if action is KeepaliveAction.PING:
-            if self._hosted.write_lock.locked():
-                # The Ping will be behind what is being written: until then it is the
-                # send timeout that tells whether the peer is there.
-                self._keepalive.heard = True
             self._hosted.post(self._encode_ping)
         elif action is KeepaliveAction.GIVE_UP:
             self.close(CloseCode.INTERNAL_ERROR, "keepalive ping timeout", timeout=0)
