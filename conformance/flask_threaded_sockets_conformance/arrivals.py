@@ -20,6 +20,7 @@ __all__ = [
     "Raw",
     "Reset",
     "Text",
+    "first_frame",
 ]
 
 Frames: TypeAlias = tuple[Frame, ...]
@@ -148,6 +149,18 @@ class Raw:
 
 
 Arrival: TypeAlias = Text | Binary | Ping | Pong | Close | Eof | Reset | Nothing
+
+
+def first_frame(arrival: Arrival) -> Frame:
+    """Give the first frame of what arrived.
+
+    Raises:
+        Mismatch: it was no frame.
+    """
+    frames: Frames = getattr(arrival, "frames", ())
+    if not frames:
+        raise Mismatch(f"expected a frame, came {arrival}")
+    return frames[0]
 
 
 def _cut(data: str | bytes) -> str:

@@ -16,7 +16,7 @@ from .peer import Peer
 from .trial import Trial
 from .wire import CLOSE, FIN, FrameReader
 
-__all__ = ["Exchange", "add_exchanges", "collect"]
+__all__ = ["Exchange", "Want", "add_exchanges", "collect"]
 
 Want: TypeAlias = Arrival | Raw
 

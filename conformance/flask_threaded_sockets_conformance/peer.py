@@ -195,7 +195,7 @@ class Peer:
         return self._ended or Nothing(self.patience if patience is None else patience)
 
     def _arrive(self, frame: Frame) -> Arrival | None:
-        frames = (frame,)
+        frames: tuple[Frame, ...] = (frame,)
         if frame.opcode == PING:
             return Ping(frame.payload, frames)
         if frame.opcode == PONG:

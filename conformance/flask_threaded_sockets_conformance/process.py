@@ -65,20 +65,25 @@ class Child:
         self.process = subprocess.Popen(  # noqa: S603  (our own module)
             arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         )
-        # Daemons: they end with the child's streams.
-        threading.Thread(target=self._read, daemon=True).start()
         self.errors: list[str] = []
-        threading.Thread(target=self._read_errors, daemon=True).start()
+        # Daemons: they end with the child's streams.
+        self._readers = [
+            threading.Thread(target=target, daemon=True)
+            for target in (self._read, self._read_errors)
+        ]
+        for reader in self._readers:
+            reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None  # noqa: S101
-        for line in self.process.stdout:
-            self._lines.put(line)
+        with self.process.stdout as stream:
+            for line in stream:
+                self._lines.put(line)
 
     def _read_errors(self) -> None:
         assert self.process.stderr is not None  # noqa: S101
-        for line in self.process.stderr:
-            self.errors.append(line)
+        with self.process.stderr as stream:
+            self.errors.extend(stream)
 
     def __enter__(self) -> Self:
         return self
@@ -86,6 +91,9 @@ class Child:
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait()
+        for reader in self._readers:
+            # A reloader's child may hold the streams open a little longer.
+            reader.join(self._patience)
 
     def told(self, key: str) -> Any:
         """Wait until the child tells this and give its value.

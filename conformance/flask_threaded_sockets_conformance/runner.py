@@ -85,7 +85,8 @@ def run_cases(
     thorough: bool = True,
 ) -> list[Outcome]:
     """Run many cases, side by side where they allow it; the outcomes in order."""
-    together, alone = [], []
+    together: list[Case] = []
+    alone: list[Case] = []
     for case in cases:
         (alone if case.exclusive else together).append(case)
 

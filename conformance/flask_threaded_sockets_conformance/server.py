@@ -22,7 +22,9 @@ from flask import Flask, request
 
 from flask_threaded_sockets import Sockets, ThreadedWebsocketServer, WebSocket
 
-__all__ = ["Call", "Handler", "PlainSite", "Site", "Stack"]
+from .arrivals import Mismatch
+
+__all__ = ["Call", "Handler", "PlainSite", "Site", "Stack", "clients_of"]
 
 Handler = Callable[[WebSocket], Any]
 
@@ -36,6 +38,7 @@ class Call:
     Attributes:
         started: set when the handler has its WebSocket.
         done: set when it has returned or raised.
+        thread: the identity of the thread it runs in.
         value: what it returned.
         error: what it raised.
     """
@@ -45,12 +48,14 @@ class Call:
         self.started = threading.Event()
         self.done = threading.Event()
         self.ws: WebSocket | None = None
+        self.thread = 0
         self.value: Any = None
         self.error: BaseException | None = None
 
     def __call__(self, ws: WebSocket, **_: Any) -> None:
         """Run the handler, as the route's view."""
         self.ws = ws
+        self.thread = threading.get_ident()
         self.started.set()
         try:
             self.value = self._handler(ws)
@@ -59,6 +64,14 @@ class Call:
             raise
         finally:
             self.done.set()
+
+
+def clients_of(ws: WebSocket) -> Mapping[Any, Any]:
+    """Give the clients that ``ws.handler.server`` knows, address by address."""
+    handler = ws.handler
+    if handler is None:
+        raise Mismatch("ws.handler is None")
+    return handler.server.clients
 
 
 class _Server(ThreadedWebsocketServer):

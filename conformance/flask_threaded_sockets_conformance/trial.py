@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -203,6 +204,33 @@ class Trial:
         if not peer.call.started.wait(self.patience) or peer.call.ws is None:
             raise Mismatch("the handler did not start in time")
         return peer.call.ws
+
+    def wait_for_receive(self, peer: Peer) -> None:
+        """Wait until the handler is blocked in ``receive()``.
+
+        Raises:
+            Mismatch: it does not get there.
+        """
+        self.websocket(peer)
+        call = peer.call
+        assert call is not None  # noqa: S101
+        places: list[object] = []
+
+        def stays() -> bool:
+            # At the same instruction at ten looks in a row, each of which lets it run.
+            frame = inner = sys._current_frames().get(call.thread)  # noqa: SLF001
+            while frame is not None and frame.f_code is not WebSocket.receive.__code__:
+                frame = frame.f_back
+            if frame is None or inner is None:
+                places.clear()
+                return False
+            place = (inner.f_code, inner.f_lasti)
+            if places and places[-1] != place:
+                places.clear()
+            places.append(place)
+            return len(places) > 10
+
+        self.wait(stays, "the handler is blocked in receive()")
 
     # Comparing
 

@@ -14,6 +14,7 @@ from flask_threaded_sockets import WebSocket, WebSocketError
 from ..arrivals import Binary, Close, Eof, Mismatch, Ping, Pong, Text
 from ..case import Area, Case
 from ..peer import Peer
+from ..server import clients_of
 from ..trial import Trial
 from ..wire import binary, ping, text
 from .negotiation import OFFER, ON
@@ -52,7 +53,11 @@ def _message(sender: int, number: int) -> str:
 def _many_senders(t: Trial, config: Mapping[str, Any], headers: Mapping[str, Any]) -> None:
     def handler(ws: WebSocket) -> None:
         def sends(sender: int) -> Callable[[], None]:
-            return lambda: [ws.send(_message(sender, number)) for number in range(_EACH)] and None
+            def run() -> None:
+                for number in range(_EACH):
+                    ws.send(_message(sender, number))
+
+            return run
 
         _in_threads(*(sends(sender) for sender in range(_SENDERS)))
 
@@ -152,7 +157,11 @@ def pings_of_many_threads(t: Trial) -> None:
     """
 
     def handler(ws: WebSocket) -> None:
-        _in_threads(*([lambda: [ws.ping(b"same") for _ in range(25)]] * 8))
+        def pings() -> None:
+            for _ in range(25):
+                ws.ping(b"same")
+
+        _in_threads(*[pings] * 8)
 
     peer = t.connect(handler)
     peer.expect(*[Ping(b"same")] * 200)
@@ -323,7 +332,7 @@ def broadcast_while_clients_come_and_go(t: Trial) -> None:
     def broadcasts() -> None:
         try:
             for number in range(200):
-                for client in ws.handler.server.clients.values():
+                for client in clients_of(ws).values():
                     with contextlib.suppress(WebSocketError):
                         client.ws.send(str(number))
         finally:

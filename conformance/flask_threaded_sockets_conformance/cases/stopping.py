@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from flask_threaded_sockets import WebSocket
 
@@ -163,7 +164,11 @@ def _vanishes_in_receive(
     vanish: Callable[[Peer], None], codes: tuple[int, ...]
 ) -> Callable[[Trial], None]:
     def run(t: Trial) -> None:
-        peer = t.connect(lambda ws: (ws.send("here"), ws.receive(), ws.close_code, ws.closed)[1:])
+        def handler(ws: WebSocket) -> tuple[Any, int | None, bool]:
+            ws.send("here")
+            return ws.receive(), ws.close_code, ws.closed
+
+        peer = t.connect(handler)
         peer.expect(Text("here"))
         with t.takes(1.0, "waking receive()"):
             vanish(peer)

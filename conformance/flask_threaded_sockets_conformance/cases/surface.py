@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from flask import request
 
@@ -20,7 +21,7 @@ from flask_threaded_sockets import (
 from ..arrivals import Close, Eof, Text
 from ..case import Case
 from ..peer import Peer
-from ..server import PlainSite
+from ..server import PlainSite, clients_of
 from ..trial import Trial, request_head
 from ..wire import text
 from .contract import area
@@ -171,6 +172,11 @@ def close_does_not_wait(t: Trial) -> None:
     t.returned(t.connect(handler))
 
 
+def _says_here_and_receives(ws: WebSocket) -> Any:
+    ws.send("here")
+    return ws.receive()
+
+
 @area.case("close()")
 def close_wakes_receive(t: Trial) -> None:
     """Another thread closes while the handler is blocked in ``receive()``.
@@ -178,10 +184,12 @@ def close_wakes_receive(t: Trial) -> None:
     Expect: the Close comes, and ``receive()`` returns within a second, though the client
     does not answer.
     """
-    peer = t.connect(lambda ws: (ws.send("here"), ws.receive())[1])
+    peer = t.connect(_says_here_and_receives)
     peer.expect(Text("here"))
+    ws = t.websocket(peer)
+    t.wait_for_receive(peer)
     with t.takes(1.5, "waking receive()"):
-        t.websocket(peer).close(4000)
+        ws.close(4000)
         t.equal(t.returned(peer), None, "receive()")
     peer.expect(Close(4000))
 
@@ -258,9 +266,10 @@ def clients_has_this_one(t: Trial) -> None:
     """
 
     def handler(ws: WebSocket) -> tuple[bool, bool, tuple[str, int]]:
+        assert ws.handler is not None  # noqa: S101  (under this package's server)
         active = ws.handler.active_client
-        client = ws.handler.server.clients[active.address]
-        return client.ws is ws, active.ws is ws, tuple(client.address)  # type: ignore[return-value]
+        client = clients_of(ws)[active.address]
+        return client.ws is ws, active.ws is ws, tuple(client.address)
 
     peer = t.connect(handler)
     t.equal(t.returned(peer), (True, True, peer.socket.getsockname()), "the client")
@@ -279,7 +288,7 @@ def broadcast(t: Trial) -> None:
         t.websocket(peer)
 
     def handler(ws: WebSocket) -> int:
-        clients = ws.handler.server.clients
+        clients = clients_of(ws)
         for client in clients.values():
             client.ws.send("to all")
         return len(clients)
@@ -302,11 +311,11 @@ def clients_leave(t: Trial) -> None:
     stays = t.connect(lambda _: done.wait(2 * t.patience), site=site)
     ws = t.websocket(stays)
     goes = t.connect(site=site)
-    t.wait(lambda: len(ws.handler.server.clients) == 2, "two clients")
-    snapshot = ws.handler.server.clients
+    t.wait(lambda: len(clients_of(ws)) == 2, "two clients")
+    snapshot = clients_of(ws)
     goes.close()
     goes.expect(Close(1000), Eof())
-    t.wait(lambda: len(ws.handler.server.clients) == 1, "one client")
+    t.wait(lambda: len(clients_of(ws)) == 1, "one client")
     done.set()
     t.equal(len(snapshot), 2, "the snapshot")
 
@@ -320,7 +329,7 @@ def clients_of_one_server(t: Trial) -> None:
     done = threading.Event()
     first = t.connect(lambda _: done.wait(t.patience), site=t.own_site())
     t.websocket(first)
-    second = t.connect(lambda ws: len(ws.handler.server.clients), site=t.own_site())
+    second = t.connect(lambda ws: len(clients_of(ws)), site=t.own_site())
     count = t.returned(second)
     done.set()
     t.equal(count, 1, "clients")
@@ -392,13 +401,18 @@ def _at_view(t: Trial, handler: Callable[[WebSocket], object]) -> Peer:
     return peer
 
 
+def _echoes(ws: WebSocket) -> None:
+    for message in ws:
+        ws.send(message)
+
+
 @area.case("wsgi.websocket")
 def plain_view(t: Trial) -> None:
     """A plain view takes ``request.environ["wsgi.websocket"]`` and echoes.
 
     Expect: the handshake is answered at the first use; all works as in a handler.
     """
-    peer = _at_view(t, lambda ws: [ws.send(message) for message in ws if message is not None])
+    peer = _at_view(t, _echoes)
     peer.send(text("a"))
     peer.expect(Text("a"))
     peer.close(1000)
@@ -423,9 +437,10 @@ def plain_view_without_use(t: Trial) -> None:
     Expect: its HTTP response.
     """
     site = t.site()
-    path, _ = site.enlist(lambda ws: ws.closed)
-    _, response = t.ask(request_head(path.replace("/call/", "/view/")), site=site)
+    path, _ = site.enlist(lambda ws: None)  # noqa: ARG005  (a handler is given one)
+    peer, response = t.ask(request_head(path.replace("/call/", "/view/")), site=site)
     t.equal(response.status, 200, "status")
+    t.equal(peer.read_body(), b"a response", "body")
 
 
 @area.case("WebSocketWSGI")
