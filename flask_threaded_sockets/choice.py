@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .backend import Backend
+from .exceptions import ConfigurationError
 from .plugins import check_backend, load_backend
 
 __all__ = ["DEFAULT_BACKEND", "ENVIRONMENT_VARIABLE", "Choice", "choose_backend"]
@@ -37,11 +38,16 @@ def choose_backend(*, argument: str | Backend | None = None, config: str | None 
         config: what ``SOCKETS_BACKEND`` says; comes after it.
 
     Raises:
+        ConfigurationError: the argument is neither a name nor a backend.
         BackendError: the one chosen cannot be used; the next one is not tried.
     """
     if isinstance(argument, Backend):
         check_backend(argument)
         return Choice(argument, "argument")
+    if not (argument is None or isinstance(argument, str)):
+        raise ConfigurationError(
+            f"backend must be the name of a backend or a Backend object, not {argument!r}"
+        )
     candidates = (
         (argument, "argument"),
         (os.environ.get(ENVIRONMENT_VARIABLE), f"environment variable {ENVIRONMENT_VARIABLE}"),

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 from flask import Flask, current_app
-from flask.cli import AppGroup
+from flask.cli import AppGroup, NoAppException, ScriptInfo
 from werkzeug.routing import Rule
 
 from .backend import Backend
 from .discovery import installed_backends
-from .exceptions import BackendError
+from .exceptions import BackendError, ConfigurationError
 from .extension import state_of
 from .plugins import backend_names, load_backend
 
@@ -21,18 +21,30 @@ __all__ = ["sockets_cli"]
 sockets_cli = AppGroup("sockets", help="Show WebSocket backends and routes.")
 
 
-@sockets_cli.command("backends")
-def backends_command() -> None:
+@sockets_cli.command("backends", with_appcontext=False)
+@click.pass_context
+def backends_command(context: click.Context) -> None:
     """List the protocol backends, and which one this app uses and why."""
-    state = state_of(current_app)
+    # The app first: it may register or block some. One that does not start because of
+    # its backend is just when this list is wanted.
+    verdict = _verdict(context)
     rows = [_backend_row(name) for name in _all_names()]
     _print_table(("backend", "distribution", "loads", "features"), rows)
-    click.echo()
-    if state is None:
-        click.echo("This app has no Sockets.")
-    else:
+    click.echo(f"\n{verdict}")
+
+
+def _verdict(context: click.Context) -> str:
+    try:
+        app = context.ensure_object(ScriptInfo).load_app()
+        state = state_of(app)
+        if state is None:
+            return "This app has no Sockets."
         choice = state.choice
-        click.echo(f"This app uses {choice.backend.name!r}, chosen by: {choice.source}.")
+    except ConfigurationError as error:
+        return f"This app does not start: {error}"
+    except NoAppException as error:
+        return f"There is no app: {error}"
+    return f"This app uses {choice.backend.name!r}, chosen by: {choice.source}."
 
 
 def _all_names() -> list[str]:

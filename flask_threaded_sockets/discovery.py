@@ -83,12 +83,12 @@ def unknown_backend_text(name: str, usable: Iterable[str]) -> str:
     extra = next((extra for extra in extras if re.fullmatch(rf"{extra}(-.*)?", name)), None)
     text = f"unknown backend {name!r}"
     if extra is None:
-        close = difflib.get_close_matches(name, [*usable, *extras], n=1)
+        close = difflib.get_close_matches(name.lower(), [*usable, *extras], n=1)
         if close:
             text += f", did you mean {close[0]!r}?"
             extra = close[0] if close[0] in extras and close[0] not in usable else None
     separator = " " if text.endswith("?") else "; "
-    text += f"{separator}installed: {', '.join(usable)}"
+    text += f"{separator}installed: {', '.join(usable) or 'none'}"
     if extra is not None:
         text += f"; to install it: pip install '{_DISTRIBUTION}[{extra}]'"
     return text

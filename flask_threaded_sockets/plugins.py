@@ -37,12 +37,21 @@ logger = logging.getLogger("flask_threaded_sockets")
 
 _OURS: Final = "flask-threaded-sockets"
 
-_manager = pluggy.PluginManager(hookspecs.PROJECT)
-_manager.add_hookspecs(hookspecs)
+
+def _new_manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
+# Two, as one module may have both hooks, and pluggy registers nothing twice.
+_manager = _new_manager()
+_host_manager = _new_manager()
 _lock = threading.RLock()  # guards all of the module's state
 _loaded: dict[str, Backend] = {}
 _registered: dict[str, Backend] = {}
 _hosts: list[Host] | None = None
+_host_of: dict[int, Host] = {}  # by the id of a plugin, which pluggy keeps alive
 
 
 def backend_names() -> list[str]:
@@ -141,11 +150,15 @@ def _load(name: str) -> Backend:
     plugin = _import(item, label)
     _add(plugin, _plugin_name(name), label, name)
     try:
-        others = [other for other in _manager.get_plugins() if other is not plugin]
-        return _obtain(_manager.subset_hook_caller("websocket_backend", others), label, name)
+        return _obtain(_own_hook(_manager, "websocket_backend", plugin), label, name)
     except BackendError:
         _manager.unregister(plugin)
         raise
+
+
+def _own_hook(manager: pluggy.PluginManager, hook: str, plugin: Any) -> pluggy.HookCaller:
+    """Give a hook that asks this plugin only."""
+    return manager.subset_hook_caller(hook, (p for p in manager.get_plugins() if p is not plugin))
 
 
 def _import(item: Installed, label: str) -> Any:
@@ -166,6 +179,12 @@ def _import(item: Installed, label: str) -> Any:
 
 def _add(plugin: Any, plugin_name: str, label: str, backend: str) -> None:
     """Register a plugin with pluggy, which compares its hooks with the specification."""
+    if _manager.is_registered(plugin):
+        raise BackendError(
+            f"{label} loads the same object as {_manager.get_name(plugin)}; each entry point "
+            f"needs a module or object of its own",
+            backend=backend,
+        )
     try:
         _manager.register(plugin, plugin_name)
         _manager.check_pending()
@@ -202,7 +221,7 @@ def _obtain(hook: Any, label: str, name: str) -> Backend:
 def _check(backend: Backend, label: str, name: str) -> None:
     made_for = backend.interface_version
     if made_for != INTERFACE_VERSION:
-        older = made_for < INTERFACE_VERSION
+        older = isinstance(made_for, int) and made_for < INTERFACE_VERSION
         raise BackendError(
             f"{label} is made for interface version {made_for}, this is {INTERFACE_VERSION}; "
             f"upgrade {'the backend' if older else _OURS}",
@@ -224,40 +243,58 @@ def hosts() -> list[Host]:
     global _hosts
     with _lock:
         if _hosts is None:
+            found: list[Host] = []
             for item in installed_hosts():
-                _add_host(item)
-            _hosts = [host for host in _manager.hook.websocket_host() if isinstance(host, Host)]
+                try:
+                    host = _add_host(item.entry.load(), f"host {item.name} of {item.distribution}")
+                except Exception as error:
+                    logger.warning("host %r (%s) is left out: %s", item.name, item.origin, error)
+                else:
+                    found.insert(0, host)
+            _hosts = found
         return _hosts
 
 
-def _add_host(item: Installed) -> None:
+def _add_host(plugin: Any, plugin_name: str | None = None) -> Host:
+    """Register a host's plugin and give its host; leaves nothing behind where it raises."""
+    if _host_manager.is_registered(plugin):
+        raise ValueError(f"{plugin!r} is registered already")
     try:
-        _manager.register(item.entry.load(), f"host {item.name} of {item.distribution}")
-        _manager.check_pending()
-    except Exception as error:
-        logger.warning("host %r (%s) is left out: %s", item.name, item.origin, error)
+        _host_manager.register(plugin, plugin_name)
+        _host_manager.check_pending()
+        results = _own_hook(_host_manager, "websocket_host", plugin)()
+        if len(results) != 1 or not isinstance(results[0], Host):
+            got = "nothing" if not results else repr(results[0])
+            raise ValueError(f"no hook websocket_host that returns a Host, but {got}")
+    except Exception:
+        if _host_manager.is_registered(plugin):
+            _host_manager.unregister(plugin)
+        raise
+    host: Host = results[0]
+    _host_of[id(plugin)] = host
+    return host
 
 
 def register_host(plugin: Any) -> None:
-    """Make a host known in this process, without packaging.
+    """Make a host known in this process, without packaging; it is asked before the others.
 
     Args:
         plugin: a module or object with the hook ``websocket_host``.
 
     Raises:
-        ValueError: it is registered already, or its hook is wrong.
+        ValueError: it is registered already, or gives no host.
+        pluggy.PluginValidationError: its hook is not as specified.
     """
     global _hosts
     with _lock:
-        hosts()
-        _manager.register(plugin)
-        _manager.check_pending()
-        _hosts = [host for host in _manager.hook.websocket_host() if isinstance(host, Host)]
+        _hosts = [_add_host(plugin), *hosts()]
 
 
 def unregister_host(plugin: Any) -> None:
-    """Forget what :func:`register_host` made known."""
+    """Forget what :func:`register_host` made known; harmless if it did not."""
     global _hosts
     with _lock:
-        _manager.unregister(plugin)
-        _hosts = [host for host in _manager.hook.websocket_host() if isinstance(host, Host)]
+        if _host_manager.is_registered(plugin):
+            _host_manager.unregister(plugin)
+            gone = _host_of.pop(id(plugin))
+            _hosts = [host for host in hosts() if host is not gone]
