@@ -63,6 +63,7 @@ class ServerCodec(ServerProtocol):
         self._unmask = fastest().apply
         self._told: list[Event] = []
         self._over = False  # nothing more is received
+        self._ready: list[bytes] = []  # encoded before what the library has
         # The frame being received: its header as far as it is there, the bytes of it
         # still to come, and what is to be done with them.
         self._rest = b""
@@ -108,8 +109,9 @@ class ServerCodec(ServerProtocol):
         if self._checked and (self._left or not self._final):
             self._check_text(data[payload:stop])
         if not self._ignored:
+            answering = self.state is State.OPEN
             super().receive_data(data[position:stop])
-            self._collect()
+            self._collect(answering)
         return stop
 
     def _begin_frame(self, header: FrameHeader) -> None:
@@ -145,7 +147,7 @@ class ServerCodec(ServerProtocol):
             self._utf8.decode(bytes(self._unmask(portion, self._key)))
             self._key = rotate_key(self._key, len(portion))
 
-    def _collect(self) -> None:
+    def _collect(self, answering: bool) -> None:
         """Turn the frames the library has parsed into the core's events."""
         for frame in super().events_received():
             if not isinstance(frame, Frame):
@@ -156,6 +158,8 @@ class ServerCodec(ServerProtocol):
             elif frame.opcode == Opcode.PONG:
                 self._told.append(Pong(data))
             elif frame.opcode == Opcode.CLOSE:
+                if answering:
+                    self._shorten_answer(data)
                 close = CloseBody.parse(data)
                 self._end(Close(int(close.code), close.reason))
             else:
@@ -163,6 +167,20 @@ class ServerCodec(ServerProtocol):
                 self._assembler.extend(data, last=True)
                 if frame.fin:
                     self._told.append(Message(self._assembler.finish()))
+
+    def _shorten_answer(self, body: bytes) -> None:
+        """Answer a Close with its code alone, as all backends do, where the library echoes.
+
+        RFC 6455 section 5.5.1: an endpoint typically echoes the status code.
+        """
+        echo, answer = (bytes([0x88, len(part)]) + part for part in (body, body[:2]))
+        self._ready += (answer if data == echo else data for data in super().data_to_send())
+
+    def data_to_send(self) -> list[bytes]:
+        """Hand over the encoded bytes since the last call; empty ones end the stream."""
+        taken = self._ready
+        self._ready = []
+        return taken + super().data_to_send()
 
     def _refuse(self, error: RemoteProtocolError | FrameTooLargeException) -> None:
         self.fail(error.code, truncate_reason(str(error)))

@@ -8,6 +8,7 @@ each other would stop each other for good.
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -33,12 +34,31 @@ _OUTGOING_POLL: Final = 0.05
 
 
 class _PacedSocket:
-    """A transport that reads only while there is room for what comes."""
+    """A transport that reads only while there is room for what comes.
+
+    Its descriptor is a copy. The library (17.1 and newer) waits for it with epoll, which
+    forgets a descriptor that is closed: where the server closed its own one in the
+    instant between our shutting down and the reader's waking up, the reader would sleep
+    for ever. A copy stays with epoll until the reader has seen the end.
+    """
 
     def __init__(self, transport: Transport, wait_for_room: Callable[[], None]) -> None:
         self._transport = transport
         self._wait_for_room = wait_for_room
+        self._copy: int | None = None  # made and closed by the reader's thread only
         self.heard_at = 0.0
+
+    def fileno(self) -> int:
+        if self._copy is None:
+            # Raises OSError where the server has closed its own: the reader then ends.
+            self._copy = os.dup(self._transport.fileno())
+        return self._copy
+
+    def discard(self) -> None:
+        """Close the copy; the reader has ended."""
+        if self._copy is not None:
+            os.close(self._copy)
+            self._copy = None
 
     def recv(self, size: int) -> bytes:
         self._wait_for_room()
@@ -113,14 +133,17 @@ class HostedConnection(Connection):
 
     def recv_events(self) -> None:
         """Read until the end, the early bytes first."""
-        if self._early:
-            with self.protocol_mutex:
-                self.protocol.receive_data(self._early)
-                events = self.protocol.events_received()
-                self.send_data()
-            for event in events:
-                self.process_event(event)
-        super().recv_events()
+        try:
+            if self._early:
+                with self.protocol_mutex:
+                    self.protocol.receive_data(self._early)
+                    events = self.protocol.events_received()
+                    self.send_data()
+                for event in events:
+                    self.process_event(event)
+            super().recv_events()
+        finally:
+            self._paced.discard()
 
     def process_event(self, event: object) -> None:
         """Pass on an event; it is one of the core's, by the codec."""
