@@ -201,10 +201,15 @@ class HostedConnection(Connection):
         Who holds the write lock looks again after letting it go, and who does not get it
         has put its part there before trying: nothing is forgotten.
         """
-        while self._outgoing and self.write_lock.acquire(blocking=False):
+        while (self._outgoing or self._half_close) and self.write_lock.acquire(blocking=False):
             try:
                 left = self._transport.write(self._take_outgoing(), 0)
                 self._outgoing.extendleft(reversed(left))
+                # Under the lock: else another thread may have taken the last frame and
+                # not written it yet.
+                if self._half_close and not self._outgoing:
+                    self._half_close = False
+                    self._transport.half_close()
             except OSError:
                 self._transport.end()  # the reader sees it and tells
                 return
@@ -212,5 +217,3 @@ class HostedConnection(Connection):
                 self.write_lock.release()
             if left:
                 return  # the kernel's buffer is full: the monitor tries again
-        if self._half_close and not self._outgoing:
-            self._transport.half_close()
