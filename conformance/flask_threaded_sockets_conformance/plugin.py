@@ -6,6 +6,7 @@ import inspect
 import os
 from collections.abc import Generator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -14,6 +15,7 @@ from flask_threaded_sockets.exceptions import BackendError
 from flask_threaded_sockets.plugins import backend_names, load_backend
 
 from .process import IMPORT_VARIABLE, import_backends
+from .report import write_report
 from .results import Grade, Result, Results
 from .runner import Outcome, Verdict
 from .suite import CaseFailed, CaseItem, ConformanceSuite, Settings, SuiteCollector, settings_key
@@ -53,6 +55,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=10.0,
         metavar="SECONDS",
         help="wait so long for what must come (default: 10)",
+    )
+    group.addoption(
+        "--ws-report",
+        metavar="PATH",
+        type=Path,
+        help="write a page with all results, beside it JSON and a badge for each backend",
     )
     group.addoption(
         "--ws-quick", action="store_true", help="split wire data in a few places, not everywhere"
@@ -143,6 +151,8 @@ class Judge:
 
     def __init__(self, config: pytest.Config) -> None:
         self._results = config.stash[results_key]
+        self._report: Path | None = config.getoption("--ws-report")
+        self._written: list[Path] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take a result."""
@@ -151,7 +161,9 @@ class Judge:
             self._results.add(Result(**told))
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Let a *must* that was skipped fail the run."""
+        """Write the report, and let a *must* that was skipped fail the run."""
+        if self._report is not None and self._results.backends:
+            self._written = write_report(self._results, self._report)
         grades = [self._results.judge(name).grade for name in self._results.backends]
         if exitstatus == pytest.ExitCode.OK and Grade.NOT_CONFORMANT in grades:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -170,6 +182,8 @@ class Judge:
                 if self._results.wrong(result):
                     message = result.message or "passes in spite of its xfail"
                     terminalreporter.write_line(f"  {result.case}: {message[:150]}")
+        if self._written:
+            terminalreporter.write_line(f"report: {', '.join(map(str, self._written))}")
 
 
 @pytest.hookimpl(trylast=True)
