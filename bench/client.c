@@ -6,7 +6,7 @@
  * round trip holds nothing but the server and the kernel. More: epoll.
  *
  * With --idle it opens the connections, echoes one message on each, prints "open N" and
- * waits for the end of its standard input. --raw is for a server that parses nothing and
+ * answers pings until the end of its standard input. --raw is for a server that parses nothing and
  * gives back the very bytes it got. --spin does nothing but keep its core awake.
  */
 #define _GNU_SOURCE
@@ -250,6 +250,29 @@ static void echo_many(struct connection *all) {
     close(epoll);
 }
 
+/* Answer pings until the end of standard input, which has to be a pipe. */
+static void stay(struct connection *all) {
+    struct epoll_event events[128], end = {.events = EPOLLIN, .data.ptr = NULL};
+    int epoll = epoll_create1(0);
+    char rest[64];
+    if (epoll < 0) die("epoll_create1: %s", strerror(errno));
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, 0, &end)) die("epoll_ctl: %s", strerror(errno));
+    for (size_t i = 0; i < count; i++) watch(epoll, &all[i], EPOLL_CTL_ADD, false);
+    for (bool stays = true; stays;) {
+        int ready = epoll_wait(epoll, events, 128, -1);
+        if (ready < 0) die("epoll_wait: %s", strerror(errno));
+        for (int i = 0; i < ready; i++) {
+            struct connection *c = events[i].data.ptr;
+            if (!c) stays = read(0, rest, sizeof rest) > 0;
+            else {
+                receive(c, MSG_DONTWAIT);
+                if (!flush(c)) die("the server does not read");
+            }
+        }
+    }
+    close(epoll);
+}
+
 static void open_connection(struct connection *c) {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     struct timeval limit = {.tv_sec = STALL_SECONDS};
@@ -362,10 +385,9 @@ int main(int argc, char **argv) {
         if (idle) echo_one(&all[i], true);
     }
     if (idle) {
-        char rest[64];
         printf("open %zu\n", count);
         fflush(stdout);
-        while (read(0, rest, sizeof rest) > 0) continue;
+        stay(all);
     } else {
         uint64_t begun = now();
         window_begin = begun + (uint64_t)(warm_up * 1e9);

@@ -39,6 +39,7 @@ class Scenario:
     size: int = 125
     connections: int = 1
     idle: bool = False
+    crowd: bool = False
 
 
 P50 = Metric("p50_us", "p50 us")
@@ -61,10 +62,16 @@ SCENARIOS = {
             (Metric("kib", "KiB each", 1), Metric("threads", "threads each", 2)),
             idle=True,
         ),
+        Scenario("crowd", "125 B in a crowd", (P50, Metric("p99_us", "p99 us")), crowd=True),
     )
 }
+# The crowd is a question to this package alone, and takes its time.
+DEFAULT_SCENARIOS = tuple(name for name, scenario in SCENARIOS.items() if not scenario.crowd)
 
 WARM_UP = 0.2  # seconds at the start of each echo run that are not counted
+# Seconds between two pings to each of a crowd, a fifth of the default. It is measured for as
+# long, so that every connection is pinged once in that time, and answers.
+CROWD_PINGS = 5.0
 SETTLE = 0.7  # seconds for threads to end or buffers to be freed, before memory is read
 
 
@@ -99,3 +106,15 @@ def measure_idle(server: Server, client: Client, connections: int) -> Values:
         "threads": (more_threads - threads) / connections,
         "kib": (more_memory - memory) / connections,
     }
+
+
+def measure_crowd(server: Server, client: Client, connections: int) -> Values:
+    """Measure one connection's echoes on a server that keeps that many idle ones alive."""
+    with client.idle(server, connections):
+        time.sleep(SETTLE)
+        return client.echo(
+            server,
+            *("--seconds", str(CROWD_PINGS)),
+            *("--warm-up", str(WARM_UP)),
+            lasting=CROWD_PINGS + WARM_UP,
+        )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import venvs
 from processes import Subject
+from scenarios import CROWD_PINGS
 
 SERVERS = Path(__file__).resolve().parent / "servers"
 PEERS = {
@@ -23,6 +25,13 @@ NAMES = f"ours, ours:BACKEND, {', '.join(PEERS)}"
 def known(name: str) -> bool:
     """Tell whether a name given by the user is a server's; a backend's name shows later."""
     return name in DEFAULT or (name.startswith("ours:") and name != "ours:")
+
+
+def pinging(subject: Subject) -> Subject:
+    """Let our own server ping as the crowd needs it; others do as they do."""
+    if not subject.name.startswith("ours"):
+        return subject
+    return replace(subject, command=(*subject.command, "--ping-interval", str(CROWD_PINGS)))
 
 
 def build_subjects(

@@ -18,9 +18,11 @@ def echo(ws: WebSocket) -> None:
         ws.send(message)
 
 
-def make_app(backend: str | None, profile: str | None) -> Flask:
+def make_app(backend: str | None, profile: str | None, ping_interval: float | None) -> Flask:
     """Make the app; with ``profile``, its handler leaves its statistics in that file."""
     app = Flask(__name__)
+    if ping_interval is not None:
+        app.config["SOCKETS_PING_INTERVAL"] = ping_interval
     sockets = Sockets(app, backend=backend)
 
     sockets.route("/echo")(echo)
@@ -40,8 +42,9 @@ def main() -> None:
     parser = announce.parser(__doc__)
     parser.add_argument("--backend", help="name of an installed backend")
     parser.add_argument("--profile", metavar="FILE", help="where a client of /profiled leaves it")
+    parser.add_argument("--ping-interval", type=float, help="seconds, in the place of the default")
     arguments = parser.parse_args()
-    app = make_app(arguments.backend, arguments.profile)
+    app = make_app(arguments.backend, arguments.profile, arguments.ping_interval)
     server = ThreadedWebsocketServer("127.0.0.1", arguments.port, app)
     announce.ready(server.port)
     server.serve_forever()
