@@ -15,6 +15,7 @@ from flask_threaded_sockets.exceptions import BackendError
 from flask_threaded_sockets.plugins import backend_names, load_backend
 
 from .process import IMPORT_VARIABLE, import_backends
+from .progress import LiveTerminal
 from .report import write_report
 from .results import Grade, Result, Results
 from .runner import Outcome, Verdict
@@ -190,4 +191,7 @@ class Judge:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Judge here, unless this is a worker of xdist's."""
     if not hasattr(session.config, "workerinput"):
-        session.config.pluginmanager.register(Judge(session.config), "ws-judge")
+        config = session.config
+        config.pluginmanager.register(Judge(config), "ws-judge")
+        terminal = LiveTerminal(config, config.stash[results_key])
+        config.pluginmanager.register(terminal, "ws-progress")
