@@ -342,6 +342,27 @@ def broadcast_while_clients_come_and_go(t: Trial) -> None:
     stays.expect(*(Text(str(number)) for number in range(200)))
 
 
+@area.case("Sockets.broadcast()")
+def sockets_broadcast(t: Trial) -> None:
+    """``Sockets.broadcast()`` sends a text and a binary message to three clients.
+
+    Expect: each gets both, in order, and the result names all three as having them.
+    """
+    site = t.own_site()
+    done = threading.Event()
+    peers = [t.connect(lambda _: done.wait(2 * t.patience), site=site) for _ in range(3)]
+    sockets = {t.websocket(peer) for peer in peers}
+    try:
+        for message in ("to all", b"\x00\xff"):
+            result = site.sockets.broadcast(message)
+            t.equal(set(result.delivered), sockets, "delivered")
+            t.equal(dict(result.failed), {}, "failed")
+        for peer in peers:
+            peer.expect(Text("to all"), Binary(b"\x00\xff"))
+    finally:
+        done.set()
+
+
 @area.case("two floods")
 def both_flood(t: Trial) -> None:
     """Client and server both send 20 MB at the same time, each reading in another thread.
