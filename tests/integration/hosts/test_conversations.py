@@ -12,10 +12,15 @@ from websockets.sync.client import connect
 from wire import frame, wire
 
 WAYS = [(name, False) for name in SERVERS] + [(name, True) for name in SERVERS if SERVERS[name].tls]
-IDS = [f"{name}{' tls' if tls else ''}" for name, tls in WAYS]
+# A group's tests run in one of pytest-xdist's processes, so that each server starts once.
+PARAMETERS = [
+    pytest.param((name, tls), id=way, marks=pytest.mark.xdist_group(way))
+    for name, tls in sorted(WAYS)
+    for way in (f"{name}{' tls' if tls else ''}",)
+]
 
 pytestmark = [
-    pytest.mark.parametrize("server", sorted(WAYS), ids=sorted(IDS), indirect=True, scope="module"),
+    pytest.mark.parametrize("server", PARAMETERS, indirect=True, scope="module"),
     pytest.mark.timeout(120),
 ]
 
