@@ -16,15 +16,17 @@ from typing import Any
 from integration.processes import AppProcess, free_port, running
 from peer import Peer, request
 
-__all__ = ["COMMANDS", "Served", "answering_client", "served"]
+__all__ = ["COMMANDS", "POOL", "Served", "answering_client", "served"]
 
 HERE = Path(__file__).parent
+
+POOL = 4  # threads of gunicorn
 
 # How each server is started; the port and, for TLS, two paths come behind.
 COMMANDS = {
     "own": [sys.executable, "-X", "faulthandler", "served.py", "own"],
     "werkzeug": [sys.executable, "-X", "faulthandler", "served.py", "werkzeug"],
-    "gunicorn": [sys.executable, "-m", "gunicorn", "--threads=60", "--no-control-socket"],
+    "gunicorn": [sys.executable, "-m", "gunicorn", f"--threads={POOL}", "--no-control-socket"],
 }
 
 
@@ -63,9 +65,11 @@ def served(
         command += [f"--bind=127.0.0.1:{port}", "served:app"]
     else:
         command += [str(port), *(certificate or ())]
-    environ = f"SERVED_CONFIG={json.dumps(config)}"
+    # glibc gives threads arenas of their own, up to eight for each core, and what is free in
+    # one is of no use in another: with one, the memory that is used is the memory seen.
+    environ = ["MALLOC_ARENA_MAX=1", f"SERVED_CONFIG={json.dumps(config)}"]
     log = directory / "log"
-    with running(["env", environ, *command], directory=HERE, log=log, port=port) as process:
+    with running(["env", *environ, *command], directory=HERE, log=log, port=port) as process:
         yield Served(process, port, certificate[0] if certificate else None)
 
 

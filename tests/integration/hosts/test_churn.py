@@ -1,0 +1,14 @@
+"""What a thousand resets leave behind in a worker of gunicorn's, which keeps all threads."""
+
+from __future__ import annotations
+
+import pytest
+from integration.liveness.churn import check_churn
+from integration.liveness.hosted import served
+
+
+@pytest.mark.slow
+def test_thousand_resets_leave_nothing_behind(backend, tmp_path):
+    pytest.importorskip("gunicorn")
+    with served("gunicorn", tmp_path) as it:
+        check_churn(it)
