@@ -175,6 +175,9 @@ class SyncConnection(Connection):
 
     def abort(self) -> None:  # noqa: D102
         self._drop(CloseCode.ABNORMAL)
+        # The library waits in an epoll, which forgets a descriptor that its owner closes:
+        # a reader that has not looked by then would wait for ever. This wakes it.
+        self._hosted.close_socket()
 
     def _drop(self, code: int) -> None:
         self._ending.begin(code)
