@@ -32,6 +32,12 @@ def end_of(protocol: BuiltinProtocol, events: list[Event]) -> list[Event]:
     return events + protocol.events()
 
 
+def code_of(events: list[Event]) -> int:
+    last = events[-1]
+    assert isinstance(last, Close)
+    return last.code
+
+
 def check_end(events: list[Event], limit: int | None) -> None:
     *before, last = events
     assert isinstance(last, Close)
@@ -52,7 +58,13 @@ def check(data: bytes, where: list[int], deflate: DeflateParameters | None, limi
     check_end(expected, limit)
     for way in (deliver, deliver_in_place):
         split = make(deflate, limit)
-        assert end_of(split, way(split, chunks(data, where))) == expected
+        events = end_of(split, way(split, chunks(data, where)))
+        if deflate is not None and {code_of(events), code_of(expected)} <= {1007, 1009}:
+            # A compressed message may be several of: too long, no UTF-8, no deflate data.
+            # How far it is inflated before it is judged depends on the split.
+            assert events[:-1] == expected[:-1]
+            continue
+        assert events == expected
         assert b"".join(split.data_to_send()) == output
 
 
