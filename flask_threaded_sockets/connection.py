@@ -346,7 +346,9 @@ class ThreadedConnection(Connection):
 
     def pump(self) -> bool:
         """Read what is there, in the place of a handler that is not receiving."""
-        if not self._read_lock.acquire(blocking=False):
+        # Who closes reads for himself; in a flood he would hardly get the lock from here.
+        closing = self._ending is not None and self._ending.closer_waits
+        if closing or not self._read_lock.acquire(blocking=False):
             return False
         try:
             for _ in range(_PUMP_READS):
@@ -363,8 +365,7 @@ class ThreadedConnection(Connection):
             return True
         if self._ending is not None or len(self._messages) < self._options.max_queue:
             return False
-        # After the peer's FIN no more than the kernel's buffer can come: read it, since
-        # a Close may wait behind the messages.
+        # After a FIN only the kernel's buffer can come: read on, a Close may wait in it.
         return not self._transport.hung_up()
 
     def tick(self, now: float) -> bool:
