@@ -114,8 +114,7 @@ class ThreadedConnection(Connection):
 
     def _receive_within(self, timeout: float) -> str | bytearray:
         deadline = time.monotonic() + timeout
-        # The monitor holds the lock for an instant only, and what it is about to queue is
-        # there already, also for a timeout of 0.
+        # The monitor holds the lock for an instant only, to queue what is there already.
         if not self._read_lock.acquire(timeout=max(_INSTANT, timeout)):
             raise TimeoutError(f"no message within {timeout} seconds")
         try:
@@ -346,9 +345,9 @@ class ThreadedConnection(Connection):
 
     def pump(self) -> bool:
         """Read what is there, in the place of a handler that is not receiving."""
-        # Who closes reads for himself; in a flood he would hardly get the lock from here.
-        closing = self._ending is not None and self._ending.closer_waits
-        if closing or not self._read_lock.acquire(blocking=False):
+        if self._ending is not None and self._ending.closer_waits:
+            return False  # he reads himself; in a flood he would hardly get the lock from here
+        if not self._read_lock.acquire(blocking=False):
             return False
         try:
             for _ in range(_PUMP_READS):
