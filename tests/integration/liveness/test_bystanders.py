@@ -93,5 +93,7 @@ def test_decompression_bomb_costs_no_more_than_the_limit(serve, fragments):
     finally:
         tracemalloc.stop()
     assert (only.first, only.payload[:2]) == (CLOSE, b"\x03\xf1")
-    assert grown < limit + MIB + MIB  # the client's reader here asks for 1 MiB at a time
+    # What else this process does is counted, too: the client's reader asks for 1 MiB at a
+    # time, and what an earlier test sent may still be on its way. A fragment holds 64 MiB.
+    assert grown < limit + 16 * MIB
     eventually(lambda: not live.server.clients)
