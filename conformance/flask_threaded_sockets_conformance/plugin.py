@@ -178,7 +178,7 @@ class Judge:
             judgement = self._results.judge(name)
             terminalreporter.write(f"{name:<20} ")
             terminalreporter.write(f"{judgement.grade.value:<24}", **_COLOURS[judgement.grade])
-            terminalreporter.write_line(judgement.told)
+            terminalreporter.write(f"{judgement.told}\n")
             for result in self._results.of(name).values():
                 if self._results.wrong(result):
                     message = result.message or "passes in spite of its xfail"

@@ -176,4 +176,5 @@ class CaseItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Any, int | None, str]:
         """Give the headline of a failure."""
-        return self.path, None, self.name
+        # Not the end of the node's id, in which pytest would write "::" for each dot.
+        return self.path, None, f"{self.backend}: {self.case.id}"
