@@ -46,7 +46,6 @@ def opened(live, path="/", **options):
     options.setdefault("max_size", None)
     with connect(
         f"{scheme}://localhost:{live.port}{path}",
-        ssl=live.tls,
         open_timeout=DEADLINE,
         close_timeout=DEADLINE,
         **options,
@@ -62,12 +61,8 @@ def test_messages_come_back(serve):
     assert client.close_code == 1000
 
 
-def test_messages_come_back_over_tls(serve, certificate):
-    with opened(serve(echo, certificate=certificate)) as client:
-        for message in MESSAGES:
-            client.send(message)
-            assert client.recv(DEADLINE) == message
-    assert client.close_code == 1000
+# Not over TLS: this client reads and writes one SSLSocket in two threads, which can stop both
+# for ever (CPython issue 137583). The other two clients here witness that.
 
 
 def test_fragments_come_back_as_one_message(serve):
