@@ -41,11 +41,10 @@ def echo(ws):
 
 @contextlib.contextmanager
 def opened(live, path="/", **options):
-    scheme = "ws" if live.tls is None else "wss"
     options.setdefault("compression", None)
     options.setdefault("max_size", None)
     with connect(
-        f"{scheme}://localhost:{live.port}{path}",
+        f"ws://localhost:{live.port}{path}",
         open_timeout=DEADLINE,
         close_timeout=DEADLINE,
         **options,
