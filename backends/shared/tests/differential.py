@@ -32,6 +32,7 @@ CLOSE_BODIES = [
     *(code.to_bytes(2, "big") for code in (999, 1000, 1001, 1004, 1005, 1006, 1014, 1015, 1016)),
     *(code.to_bytes(2, "big") + b"bye" for code in (1000, 2999, 3000, 4999, 5000)),
     b"\x03\xe8\xff",
+    b"\x03\xe7\xff",  # both the code and the reason are bad
 ]
 
 

@@ -22,7 +22,7 @@ from flask_threaded_sockets.backend import Buffer, DeflateParameters
 from flask_threaded_sockets.codec import Role
 from flask_threaded_sockets.codec.assembler import Assembler, invalid_text
 from flask_threaded_sockets.codec.deflate import deflater_for, inflater_for
-from flask_threaded_sockets.codec.frames import FrameHeader, parse_header
+from flask_threaded_sockets.codec.frames import FrameHeader, parse_close, parse_header
 from flask_threaded_sockets.codec.masking import fastest, rotate_key
 from flask_threaded_sockets.codes import CloseCode, truncate_reason
 from flask_threaded_sockets.events import Close, Event, Message, Ping, Pong
@@ -36,6 +36,10 @@ __all__ = ["ServerCodec"]
 _END_OF_MESSAGE: Final = b"\x80\x80\x00\x00\x00\x00"
 
 _utf8_decoder = getincrementaldecoder("utf-8")
+
+
+def _is_part_of_close(header: FrameHeader, size: int) -> bool:
+    return header.opcode == Opcode.CLOSE and header.start + header.length > size
 
 
 class ServerCodec(ServerProtocol):
@@ -97,11 +101,14 @@ class ServerCodec(ServerProtocol):
         payload = position
         if not self._left:
             header = parse_header(data, position, len(data), masked=True)
-            if header is None:
+            if header is None or _is_part_of_close(header, len(data)):
                 self._rest = data[position:]
                 return len(data)
             self._begin_frame(header)
             payload = header.start
+            if header.opcode == Opcode.CLOSE:
+                body = data[payload : payload + header.length]
+                parse_close(bytes(self._unmask(body, header.key)))
             self._left = payload - position + header.length
         stop = min(position + self._left, len(data))
         self._left -= stop - position

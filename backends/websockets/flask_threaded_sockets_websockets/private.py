@@ -10,7 +10,7 @@ from typing import Final
 
 __all__ = ["PRIVATE_NAMES", "TRIED_VERSIONS"]
 
-TRIED_VERSIONS: Final = ("15.0.1", "16.1.1", "17.4")
+TRIED_VERSIONS: Final = ("15.0", "15.0.1", "16.1.1", "17.4")
 
 PRIVATE_NAMES: Final = {
     "websockets.protocol.Protocol": {
