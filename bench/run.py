@@ -84,6 +84,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="virtual environments and the client; default .venv-bench in the checkout",
     )
     options = parser.parse_args(arguments)
+    _check(parser, options)
+    return options
+
+
+def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Refuse what cannot be measured, and read the file of ``--compare``."""
     for name in options.scenarios:
         if name not in SCENARIOS:
             parser.error(f"unknown scenario {name!r}")
@@ -103,7 +109,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     most = max((getattr(options, name, 0) for name in options.scenarios), default=0)
     if most + 100 > resource.getrlimit(resource.RLIMIT_NOFILE)[1]:
         parser.error(f"{most} connections need a higher limit of open files (ulimit -Hn)")
-    return options
 
 
 class Run:
