@@ -129,7 +129,7 @@ class AppState:
             BackendError: the backend cannot honour one of the route's options.
         """
         changes = getattr(view, "changes", {})
-        check_features(self.backend, frozenset(changes), f"route {rule!r}")
+        check_features(self.backend, changes, f"route {rule!r}")
         # A client is not redirected by its handshake, so a missing slash must do.
         options.setdefault("strict_slashes", False)
         options.setdefault("merge_slashes", False)

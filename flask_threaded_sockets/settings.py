@@ -81,14 +81,14 @@ class Settings:
         max_connections: open WebSockets above which a 503 answers; ``None``: no limit.
         handle_signals: whether SIGTERM and SIGINT close all with 1001 first.
         policy: what holds for routes that override nothing.
-        explicit: the options that were set, by name.
+        explicit: the options that were set, with their values.
     """
 
     backend: str | None = None
     max_connections: int | None = None
     handle_signals: bool = True
     policy: Policy = field(default_factory=Policy)
-    explicit: frozenset[str] = frozenset()
+    explicit: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Settings:
@@ -114,7 +114,7 @@ class Settings:
         except ConfigurationError as error:
             raise ConfigurationError(_with_key(str(error))) from None
         own = {name: given[name] for name in _APP_NAMES if name in given}
-        return cls(policy=policy, explicit=frozenset(given), **own)
+        return cls(policy=policy, explicit=given, **own)
 
 
 _APP_NAMES: Final = tuple(
@@ -161,19 +161,21 @@ def split_route_options(options: dict[str, Any]) -> dict[str, Any]:
     return taken
 
 
-def check_features(backend: Backend, explicit: frozenset[str], where: str) -> None:
+def check_features(backend: Backend, explicit: Mapping[str, Any], where: str) -> None:
     """Refuse an option that was set and that the backend cannot honour, at set-up.
+
+    What switches an ability off, ``False`` or ``None``, every backend can honour.
 
     Args:
         backend: the one chosen.
-        explicit: names of the options that were set.
+        explicit: the options that were set, with their values.
         where: where they were set, for the error's text.
 
     Raises:
         BackendError: names both.
     """
     for name in sorted(explicit):
-        feature = _NEEDS.get(name)
+        feature = None if explicit[name] in (False, None) else _NEEDS.get(name)
         if feature is not None and feature not in backend.features:
             raise BackendError(
                 f"backend {backend.name!r} cannot honour {name}, set by {where}: "

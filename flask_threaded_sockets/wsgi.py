@@ -39,7 +39,7 @@ def websocket_middleware(
     changes = split_route_options(options)
     if options:
         raise ConfigurationError(f"unknown option {next(iter(options))!r}")
-    check_features(chosen, frozenset(changes), "an argument")
+    check_features(chosen, changes, "an argument")
     policy = Policy().override(changes)
     slots = Slots()
     return Gateway(app, lambda environ: Opening(environ, chosen, policy, slots))

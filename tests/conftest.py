@@ -36,11 +36,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     named = os.environ.get("WS_BACKENDS")
     names = named.split(",") if named else list(installed_backends())
+    metafunc.parametrize("backend", names, indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a feature the backend lacks; also one set of parameters may."""
+    unable = [item for item in items if not _is_able(item)]
+    if unable:
+        config.hook.pytest_deselected(items=unable)
+        items[:] = [item for item in items if item not in unable]
+
+
+def _is_able(item: pytest.Item) -> bool:
+    callspec = getattr(item, "callspec", None)
+    name = callspec.params.get("backend") if callspec else None
     needed: set[Feature] = set()
-    for mark in metafunc.definition.iter_markers("needs"):
+    for mark in item.iter_markers("needs"):
         needed.update(mark.args)
-    able = [name for name in names if needed <= load_backend(name).features]
-    metafunc.parametrize("backend", able, indirect=True)
+    return name is None or not needed or needed <= load_backend(name).features
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ IMPOSSIBLE = [
 
 def test_without_any_key_all_is_default():
     assert Settings.from_config({}) == Settings()
-    assert Settings() == Settings(None, None, True, Policy(), frozenset())
+    assert Settings() == Settings(None, None, True, Policy(), {})
     assert Policy() == Policy(ConnectionOptions(), None, None, False)
 
 
@@ -69,7 +69,7 @@ def test_without_any_key_all_is_default():
 def test_every_key_is_read(key, value, look):
     settings = Settings.from_config({key: value})
     assert look(settings) == value
-    assert settings.explicit == {key.removeprefix("SOCKETS_").lower()}
+    assert settings.explicit == {key.removeprefix("SOCKETS_").lower(): value}
 
 
 def test_every_documented_key_is_in_the_table_above():
@@ -184,14 +184,27 @@ def test_every_option_of_a_connection_needs_a_feature():
 @pytest.mark.parametrize(("name", "feature"), NEEDS.items())
 def test_option_that_the_backend_cannot_honour_is_refused_naming_both(name, feature):
     able, unable = Limited(Feature), Limited(set(Feature) - {feature})
-    check_features(able, frozenset({name}), "the config")
+    check_features(able, {name: 1}, "the config")
     with pytest.raises(BackendError) as caught:
-        check_features(unable, frozenset({name}), "route '/x'")
+        check_features(unable, {name: 1}, "route '/x'")
     assert caught.value.backend == "limited"
     for part in ("'limited'", name, "route '/x'", feature.value):
         assert part in str(caught.value)
 
 
 def test_option_that_was_not_set_needs_nothing():
-    check_features(Limited([]), frozenset({"allowed_origins", "max_connections"}), "the config")
-    check_features(Limited([]), frozenset(), "the config")
+    check_features(Limited([]), {"allowed_origins": "*", "max_connections": 1}, "the config")
+    check_features(Limited([]), {}, "the config")
+
+
+@pytest.mark.parametrize(
+    ("name", "off"),
+    [
+        ("compression", False),
+        ("max_message_size", None),
+        ("ping_interval", None),
+        ("ping_timeout", None),
+    ],
+)
+def test_option_that_switches_an_ability_off_needs_no_backend_that_has_it(name, off):
+    check_features(Limited([]), {name: off}, "the config")

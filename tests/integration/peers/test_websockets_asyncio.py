@@ -39,7 +39,7 @@ def run(coroutine):
 )
 def test_many_clients_at_once(serve, request, secure, compression):
     certificate = request.getfixturevalue("certificate") if secure else None
-    live = serve(echo, certificate=certificate, SOCKETS_COMPRESSION=True)
+    live = serve(echo, certificate=certificate, SOCKETS_COMPRESSION=compression is not None)
 
     async def client(number):
         async with opened(live, compression=compression) as ws:
