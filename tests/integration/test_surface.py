@@ -181,6 +181,7 @@ def test_another_sockets_error_is_the_handlers_failure(serve, logs):
         gone.frames_to_end()
     with live.open("/?second") as peer:
         assert peer.frames_to_end() == [Frame(CLOSE, b"\x03\xf3internal error")]
+    eventually(lambda: logs.complaints)
     (record,) = logs.complaints
     assert isinstance(record.exc_info[1], WebSocketError)
     assert record.exc_info[1].ws is not None

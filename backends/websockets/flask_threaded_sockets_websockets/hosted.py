@@ -19,13 +19,13 @@ from typing import Any, Final, cast
 from websockets.sync.connection import Connection
 
 from flask_threaded_sockets.backend import Buffer
-from flask_threaded_sockets.events import Event
+from flask_threaded_sockets.events import Event, Message
 from flask_threaded_sockets.transport import Transport
 
 from .codec import ServerCodec
 from .inbox import Inbox
 
-__all__ = ["HostedConnection"]
+__all__ = ["HostedCodec", "HostedConnection"]
 
 # Buffers of unsent Pongs at which we stop reading until the peer takes some, and how
 # often that is looked at, in seconds.
@@ -70,6 +70,32 @@ class _PacedSocket:
         return getattr(self._transport, name)
 
 
+class HostedCodec(ServerCodec):
+    """Pass on messages before the library writes the answers to what came after them.
+
+    The library would do so afterwards: then a peer that has its Pong could not rely on
+    the messages before its Ping being there.
+
+    Attributes:
+        deliver: called with each event, in the reader's thread.
+    """
+
+    deliver: Callable[[Event], None]
+
+    def events_received(self) -> list[Event]:  # type: ignore[override]
+        """Deliver messages; leave the rest to the library, for after the writing.
+
+        A Close is told when its answer is out: who is told ends the stream.
+        """
+        rest: list[Event] = []
+        for event in super().events_received():
+            if isinstance(event, Message):
+                self.deliver(event)
+            else:
+                rest.append(event)
+        return rest
+
+
 class HostedConnection(Connection):
     """Read in the library's thread, write in whosoever's without a lock the reader needs.
 
@@ -83,7 +109,7 @@ class HostedConnection(Connection):
         close_timeout: seconds, for the library.
         inbox: where messages wait.
         early: bytes that came with the handshake.
-        deliver: called with each event, in the reader's thread.
+        deliver: see :class:`HostedCodec`.
         lost: called when the reader has ended.
 
     Attributes:
@@ -93,7 +119,7 @@ class HostedConnection(Connection):
     def __init__(
         self,
         transport: Transport,
-        codec: ServerCodec,
+        codec: HostedCodec,
         close_timeout: float,
         inbox: Inbox,
         early: bytes,
@@ -103,7 +129,7 @@ class HostedConnection(Connection):
         self._transport = transport
         self._inbox = inbox
         self._early = early
-        self._deliver = deliver
+        self._deliver = codec.deliver = deliver
         self._lost = lost
         self._paced = _PacedSocket(transport, self._wait_for_room)
         self._outgoing: deque[Buffer] = deque()  # what is encoded and not yet written

@@ -25,9 +25,8 @@ from flask_threaded_sockets.monitor import monitor
 from flask_threaded_sockets.options import ConnectionOptions
 from flask_threaded_sockets.transport import LINGER, Transport
 
-from .codec import ServerCodec
 from .ending import Ending
-from .hosted import HostedConnection
+from .hosted import HostedCodec, HostedConnection
 from .inbox import Inbox
 
 __all__ = ["SyncConnection"]
@@ -60,7 +59,7 @@ class SyncConnection(Connection):
     )
 
     def __init__(
-        self, codec: ServerCodec, transport: Transport, options: ConnectionOptions, early: bytes
+        self, codec: HostedCodec, transport: Transport, options: ConnectionOptions, early: bytes
     ) -> None:
         self._codec = codec
         self._transport = transport

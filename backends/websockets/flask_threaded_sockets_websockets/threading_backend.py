@@ -7,7 +7,7 @@ from flask_threaded_sockets.hookspecs import hookimpl
 from flask_threaded_sockets.options import ConnectionOptions
 from flask_threaded_sockets.transport import Transport
 
-from .codec import ServerCodec
+from .hosted import HostedCodec
 from .sync_connection import SyncConnection
 
 __all__ = ["ThreadingBackend", "websocket_backend"]
@@ -23,7 +23,7 @@ class ThreadingBackend(Backend):
         self, transport: Transport, upgrade: Upgrade, options: ConnectionOptions
     ) -> Connection:
         transport.send_timeout = options.send_timeout
-        codec = ServerCodec(upgrade.deflate, options.max_message_size)
+        codec = HostedCodec(upgrade.deflate, options.max_message_size)
         return SyncConnection(codec, transport, options, upgrade.early)
 
 
