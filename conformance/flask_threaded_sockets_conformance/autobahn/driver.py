@@ -133,7 +133,7 @@ def catalogue() -> list[str]:
 
 def _run(url: str, cases: Sequence[str] | None) -> list[Any]:
     """Run cases with kosoku and give its results."""
-    from kosoku import FailureError, run_fuzzingclient  # type: ignore[import-not-found]
+    from kosoku import FailureError, run_fuzzingclient
 
     try:
         results: list[Any] = asyncio.run(run_fuzzingclient(url, cases))

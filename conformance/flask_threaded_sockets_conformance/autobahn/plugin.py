@@ -97,7 +97,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Give the report Autobahn's own grade; xdist carries it along."""
     report = yield
     if isinstance(item, AutobahnItem) and item.verdict is not None and report.when == "call":
-        report.autobahn = [item.backend, item.verdict.grade]
+        report.__dict__["autobahn"] = [item.backend, item.verdict.grade]
     return report
 
 

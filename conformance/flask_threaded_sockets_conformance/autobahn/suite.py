@@ -93,7 +93,7 @@ run_key = pytest.StashKey[AutobahnRun]()
 class AutobahnCollector(pytest.Class):
     """Collect the cases of a suite."""
 
-    def collect(self) -> Iterator[AutobahnItem]:  # type: ignore[override]
+    def collect(self) -> Iterator[AutobahnItem]:
         """Give one item for each backend and case; none without ``--autobahn``.
 
         Raises:
