@@ -1,10 +1,12 @@
-"""The cases, one module for each area."""
+"""The cases, one module for each area or a part of one."""
 
 from __future__ import annotations
 
 from ..case import Area, Case
 from . import (
+    choosing,
     close,
+    closing,
     compression,
     concurrency,
     configuration,
@@ -18,14 +20,31 @@ from . import (
     liveness,
     masking,
     options,
+    origins,
+    races,
     receiving,
     sending,
     stopping,
     surface,
     text,
+    traces,
 )
 
-__all__ = ["AREAS", "all_cases", "options", "receiving", "sending", "stopping", "surface"]
+__all__ = [
+    "AREAS",
+    "all_cases",
+    # Further modules of an area that another one makes.
+    "choosing",
+    "closing",
+    "options",
+    "origins",
+    "races",
+    "receiving",
+    "sending",
+    "stopping",
+    "surface",
+    "traces",
+]
 
 AREAS: tuple[Area, ...] = (
     handshake.area,

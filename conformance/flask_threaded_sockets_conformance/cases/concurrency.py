@@ -11,7 +11,7 @@ from typing import Any
 
 from flask_threaded_sockets import WebSocket, WebSocketError
 
-from ..arrivals import Binary, Close, Eof, Mismatch, Ping, Pong, Text
+from ..arrivals import Binary, Mismatch, Ping, Pong, Text
 from ..case import Area, Case
 from ..peer import Peer
 from ..server import clients_of
@@ -19,7 +19,7 @@ from ..trial import Trial
 from ..wire import binary, ping, text
 from .negotiation import OFFER, ON
 
-__all__ = ["area"]
+__all__ = ["area", "in_threads"]
 
 area = Area("concurrency", "Concurrency")
 
@@ -27,7 +27,7 @@ _SENDERS = 8
 _EACH = 60
 
 
-def _in_threads(*functions: Callable[[], object]) -> None:
+def in_threads(*functions: Callable[[], object]) -> None:
     """Run functions side by side and raise the first of their errors."""
     errors: list[BaseException] = []
 
@@ -59,7 +59,7 @@ def _many_senders(t: Trial, config: Mapping[str, Any], headers: Mapping[str, Any
 
             return run
 
-        _in_threads(*(sends(sender) for sender in range(_SENDERS)))
+        in_threads(*(sends(sender) for sender in range(_SENDERS)))
 
     peer = t.connect(handler, config=config, headers=headers)
     stop = threading.Event()
@@ -132,7 +132,7 @@ def pings_between_large_messages(t: Trial) -> None:
             for _ in range(8):
                 ws.send(bytes(1_000_000))
 
-        _in_threads(sends, sends)
+        in_threads(sends, sends)
 
     peer = t.connect(handler)
     for number in range(100):
@@ -161,7 +161,7 @@ def pings_of_many_threads(t: Trial) -> None:
             for _ in range(25):
                 ws.ping(b"same")
 
-        _in_threads(*[pings] * 8)
+        in_threads(*[pings] * 8)
 
     peer = t.connect(handler)
     peer.expect(*[Ping(b"same")] * 200)
@@ -183,7 +183,7 @@ def receivers(t: Trial) -> None:
                 while (message := ws.receive()) is not None:
                     got.append(message)
 
-        _in_threads(*[receives] * 4)
+        in_threads(*[receives] * 4)
         return got
 
     peer = t.connect(handler)
@@ -208,108 +208,6 @@ def send_while_receiving(t: Trial) -> None:
             peer.expect(Text(str(number)))
     peer.send(text("done"))
     t.equal(t.returned(peer), "done", "receive()")
-
-
-@area.case("close(): from any thread")
-def close_against_receive(t: Trial) -> None:
-    """Thirty times a thread closes at about the moment the handler begins to receive.
-
-    Expect: one Close each time, and no handler is left behind.
-    """
-    site = t.site()
-    for turn in range(30):
-        peer = t.connect(lambda ws: ws.receive(), site=site)
-        ws = t.websocket(peer)
-        time.sleep(turn * 0.0002)
-        ws.close(4000)
-        peer.expect_end(4000)
-        t.equal(t.returned(peer), None, "receive()") if _ended_well(peer) else None
-        peer.leave()
-
-
-def _ended_well(peer: Peer) -> bool:
-    """Tell whether the handler was in ``receive()`` in time; else it raised, rightly."""
-    call = peer.call
-    return bool(call and call.done.wait(peer.patience) and call.error is None)
-
-
-@area.case("close(): from any thread")
-def close_against_send(t: Trial) -> None:
-    """Twenty times a thread closes while the handler sends without a pause.
-
-    Expect: whole frames, one Close, nothing behind it; the handler is told.
-    """
-
-    def handler(ws: WebSocket) -> bool:
-        try:
-            while True:
-                ws.send("x" * 2000)
-        except WebSocketError:
-            return ws.closed
-
-    for turn in range(20):
-        peer = t.connect(handler)
-        ws = t.websocket(peer)
-        time.sleep(turn * 0.0003)
-        ws.close(4000)
-        while (came := peer.next()) == Text("x" * 2000):
-            pass
-        t.true(came == Close(4000), f"expected Close 4000, came {came}")
-        peer.close(4000)
-        peer.expect(Eof())
-        t.equal(t.returned(peer), True, "closed")
-        peer.leave()
-
-
-@area.case("close(): idempotent")
-def closes_at_once(t: Trial) -> None:
-    """Eight threads close at the same moment, with different codes.
-
-    Expect: one Close; ``close_code`` is its code.
-    """
-
-    def handler(ws: WebSocket) -> int | None:
-        barrier = threading.Barrier(8)
-
-        def closes(code: int) -> Callable[[], None]:
-            def close_with_the_others() -> None:
-                barrier.wait()
-                ws.close(code)
-
-            return close_with_the_others
-
-        _in_threads(*(closes(4000 + number) for number in range(8)))
-        return ws.close_code
-
-    for _ in range(5):
-        peer = t.connect(handler)
-        came = peer.next()
-        peer.close()
-        peer.expect(Eof())
-        t.equal(t.returned(peer), getattr(came, "code", None), "close_code")
-        peer.leave()
-
-
-@area.case("close(): bounded")
-def close_while_send_blocks(t: Trial) -> None:
-    """One thread is blocked in ``send`` to a client that does not read; another closes.
-
-    Expect: ``close()`` returns within 2 s, and the sender is told before the send timeout
-    of 4 s and the close timeout of 2 s are over.
-    """
-
-    def handler(ws: WebSocket) -> bool:
-        t.raises(WebSocketError, lambda: ws.send(bytes(64_000_000)))
-        return ws.closed
-
-    config = {"send_timeout": 4, "close_timeout": 2}
-    peer = t.connect(handler, config=config, receive_buffer=8192)
-    ws = t.websocket(peer)
-    time.sleep(0.3)  # until the buffers are full
-    with t.takes(2.0, "close()"):
-        ws.close(4000)
-    with t.takes(7.0, "the end of send"):
-        t.equal(t.returned(peer), True, "closed")
 
 
 @area.case("handler.server.clients")
@@ -338,7 +236,7 @@ def broadcast_while_clients_come_and_go(t: Trial) -> None:
         finally:
             stop.set()
 
-    _in_threads(broadcasts, *[churn] * 4)
+    in_threads(broadcasts, *[churn] * 4)
     stays.expect(*(Text(str(number)) for number in range(200)))
 
 
@@ -381,7 +279,7 @@ def both_flood(t: Trial) -> None:
         def receives() -> None:
             got.extend(len(ws.receive() or b"") for _ in range(count))
 
-        _in_threads(sends, receives)
+        in_threads(sends, receives)
         return sum(got)
 
     peer = t.connect(handler)
@@ -395,7 +293,7 @@ def both_flood(t: Trial) -> None:
         for _ in range(count):
             t.equal(peer.next(), Binary(bytes(size)), "message")
 
-    _in_threads(sends, reads)
+    in_threads(sends, reads)
     t.equal(t.returned(peer), count * size, "bytes the handler got")
 
 

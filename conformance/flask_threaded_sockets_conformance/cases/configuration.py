@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flask_threaded_sockets import ConfigurationError, Sockets, WebSocket
-from flask_threaded_sockets.backend import Backend, Connection
 from flask_threaded_sockets.options import ConnectionOptions
-from flask_threaded_sockets.plugins import load_backend, register_backend, unregister_backend
 
 from ..arrivals import Close, Eof
 from ..case import Area, Case
-from ..observer import log_records
-from ..server import Site
 from ..trial import Trial, request_head
 from ..wire import text
 
-__all__ = ["area"]
+__all__ = ["app_with", "area"]
 
 area = Area("configuration", "The configuration table, row by row")
-
-_VARIABLE = "FLASK_SOCKETS_BACKEND"
 
 # Key in lower case, value, both as they stand in a case's id and text.
 _BAD: tuple[tuple[str, object], ...] = (
@@ -70,7 +60,8 @@ _BAD: tuple[tuple[str, object], ...] = (
 _APP_ONLY = {"max_connections", "handle_signals", "backend", "ping_intervall", "max_size"}
 
 
-def _app(**config: object) -> Flask:
+def app_with(**config: object) -> Flask:
+    """Make an app with some options."""
     app = Flask("configured")
     app.config["SOCKETS_HANDLE_SIGNALS"] = False
     app.config.update({f"SOCKETS_{name.upper()}": value for name, value in config.items()})
@@ -79,7 +70,7 @@ def _app(**config: object) -> Flask:
 
 def _bad_config(name: str, value: object) -> Callable[[Trial], None]:
     def run(t: Trial) -> None:
-        app = _app(**{name: value})
+        app = app_with(**{name: value})
         argument = None if name == "backend" else t.stack.backend
         error = t.raises(ConfigurationError, lambda: Sockets(app, backend=argument))
         t.true(f"SOCKETS_{name.upper()}" in str(error), f"the error does not name it: {error}")
@@ -89,7 +80,7 @@ def _bad_config(name: str, value: object) -> Callable[[Trial], None]:
 
 def _bad_route(name: str, value: object) -> Callable[[Trial], None]:
     def run(t: Trial) -> None:
-        sockets = Sockets(_app(), backend=t.stack.backend)
+        sockets = Sockets(app_with(), backend=t.stack.backend)
         options: dict[str, Any] = {name: value}
         error = t.raises(ConfigurationError, lambda: sockets.route("/x", **options)(print))
         t.true(name in str(error).lower(), f"the error does not name it: {error}")
@@ -150,228 +141,6 @@ def defaults(t: Trial) -> None:
         "compression": False,
     }
     t.equal({name: came[name] for name in wanted}, wanted, "defaults")
-
-
-@contextlib.contextmanager
-def _environment(value: str | None) -> Iterator[None]:
-    before = os.environ.pop(_VARIABLE, None)
-    if value is not None:
-        os.environ[_VARIABLE] = value
-    try:
-        yield
-    finally:
-        os.environ.pop(_VARIABLE, None)
-        if before is not None:
-            os.environ[_VARIABLE] = before
-
-
-@area.case("precedence", exclusive=True)
-def argument_first(t: Trial) -> None:
-    """The argument names this backend, environment and configuration one that does not exist.
-
-    Expect: this backend.
-    """
-    with _environment("no-such-backend"):
-        sockets = Sockets(_app(backend="nor-this-one"), backend=t.stack.backend)
-    t.equal(sockets.backend.name, t.stack.backend, "sockets.backend.name")
-
-
-@area.case("precedence", exclusive=True)
-def environment_second(t: Trial) -> None:
-    """The environment variable names this backend, the configuration one that does not exist.
-
-    Expect: this backend.
-    """
-    with _environment(t.stack.backend):
-        sockets = Sockets(_app(backend="no-such-backend"))
-        t.equal(sockets.backend.name, t.stack.backend, "sockets.backend.name")
-
-
-@area.case("precedence", exclusive=True)
-def config_third(t: Trial) -> None:
-    """Only ``SOCKETS_BACKEND`` names a backend, this one.
-
-    Expect: this backend.
-    """
-    with _environment(None):
-        sockets = Sockets(_app(backend=t.stack.backend))
-        t.equal(sockets.backend.name, t.stack.backend, "sockets.backend.name")
-
-
-@area.case("precedence", exclusive=True)
-def builtin_last(t: Trial) -> None:
-    """Nothing names a backend.
-
-    Expect: ``builtin``.
-    """
-    with _environment(None):
-        t.equal(Sockets(_app()).backend.name, "builtin", "sockets.backend.name")
-
-
-@area.case("SOCKETS_BACKEND")
-def unknown_backend(t: Trial) -> None:
-    """A backend is named that is not installed, with a typing mistake.
-
-    Expect: ConfigurationError at set-up that says which are installed.
-    """
-    error = t.raises(ConfigurationError, lambda: Sockets(_app(), backend="bultin"))
-    for word in ("bultin", "builtin", "installed"):
-        t.true(word in str(error), f"the error does not say {word!r}: {error}")
-
-
-@area.case("SOCKETS_BACKEND", exclusive=True)
-def logged_once(t: Trial) -> None:
-    """An app is set up and serves two connections.
-
-    Expect: one record at INFO names the backend.
-    """
-    with log_records(logging.INFO) as records:
-        site = t.own_site()
-        for _ in range(2):
-            t.connect(site=site).fence()
-    told = [record.getMessage() for record in records if record.levelno == logging.INFO]
-    told = [line for line in told if "backend" in line]
-    t.equal(len(told), 1, f"records that name a backend ({told})")
-    t.true(t.stack.backend in told[0], f"the record does not name it: {told[0]}")
-
-
-class _Unable(Backend):
-    """Have no feature at all."""
-
-    name = "conformance-unable"
-
-    def open(self, *_: Any) -> Connection:
-        raise NotImplementedError
-
-
-_NEEDS = ("max_message_size", "ping_interval", "ping_timeout", "close_timeout", "send_timeout",
-          "max_queue", "compression")  # fmt: skip
-
-
-@area.case("feature missing", exclusive=True)
-def option_backend_cannot_honour(t: Trial) -> None:
-    """Each option is set with a backend that has no feature at all.
-
-    Expect: ConfigurationError at set-up that names the backend and the option.
-    """
-    register_backend(_Unable())
-    try:
-        for name in _NEEDS:
-            app = _app(**{name: True if name == "compression" else 10})
-            error = t.raises(ConfigurationError, lambda: Sockets(app, backend=_Unable.name))  # noqa: B023
-            t.true(
-                _Unable.name in str(error) and name in str(error).lower(),
-                f"the error does not name both: {error}",
-            )
-    finally:
-        unregister_backend(_Unable.name)
-
-
-@area.case("feature missing")
-def features_are_features(t: Trial) -> None:
-    """The backend says what it is able to do.
-
-    Expect: ``features`` is a set of ``Feature``, and every option of theirs can be set.
-    """
-    features = load_backend(t.stack.backend).features
-    names = {type(feature).__name__ for feature in features}
-    t.true(names <= {"Feature"}, f"features holds {names}")
-
-
-_ORIGIN = "https://app.example"
-
-
-def _origin(
-    allowed: object, origin: str, status: int, *, on_route: bool = False
-) -> Callable[[Trial], None]:
-    def run(t: Trial) -> None:
-        options = {"allowed_origins": allowed}
-        site = t.own_site(**({"route": options} if on_route else {"config": options}))
-        peer, response = t.ask(request_head("/echo", {"Origin": origin}), site=site)
-        peer.leave()
-        t.equal(response.status, status, "status")
-
-    return run
-
-
-for _name, _words, _value, _given, _status in (
-    ("any", "'*'", "*", "https://evil.example", 101),
-    ("list-has-it", "a list with it", [_ORIGIN], _ORIGIN, 101),
-    ("list-has-it-not", "a list without it", [_ORIGIN], "https://evil.example", 403),
-    ("list-scheme-differs", "a list with it, but for https", [_ORIGIN], "http://app.example", 403),
-    ("list-default-port", "a list with it, the port written out", [f"{_ORIGIN}:443"], _ORIGIN, 101),
-    ("list-empty", "an empty list", [], _ORIGIN, 403),
-    ("callable-true", "a callable that says yes", lambda *_: True, _ORIGIN, 101),
-    ("callable-false", "a callable that says no", lambda *_: False, _ORIGIN, 403),
-):
-    for _on_route in (False, True):
-        area.add(
-            Case(
-                f"{'route-' if _on_route else ''}origin-{_name}",
-                area.name,
-                "SOCKETS_ALLOWED_ORIGINS",
-                "must",
-                f"{'A route has' if _on_route else 'The app has'} {_words}; "
-                f"the request comes from {_given}.",
-                f"Status {_status}.",
-                _origin(_value, _given, _status, on_route=_on_route),
-            )
-        )
-
-
-@area.case("SOCKETS_ALLOWED_ORIGINS", exclusive=True)
-def origin_refusal_is_logged(t: Trial) -> None:
-    """A foreign origin is refused.
-
-    Expect: a log line names the origin, what was expected, and the key.
-    """
-    with log_records() as records:
-        site = t.site()
-        _, response = t.ask(request_head("/echo", {"Origin": "https://evil.example"}), site=site)
-    t.equal(response.status, 403, "status")
-    line = " ".join(record.getMessage() for record in records)
-    for word in ("https://evil.example", "http://127.0.0.1", "SOCKETS_ALLOWED_ORIGINS"):
-        t.true(word in line, f"the log does not say {word!r}: {line!r}")
-
-
-def _behind_proxy(*, fix_first: bool) -> Callable[[Trial], None]:
-    def run(t: Trial) -> None:
-        site = _proxied(t, fix_first=fix_first)
-        headers = {
-            "Origin": "https://public.example",
-            "X-Forwarded-Host": "public.example",
-            "X-Forwarded-Proto": "https",
-        }
-        peer, response = t.ask(request_head("/echo", headers), site=site)
-        peer.leave()
-        t.equal(response.status, 101, "status")
-        headers["Origin"] = "https://evil.example"
-        _, response = t.ask(request_head("/echo", headers), site=site)
-        t.equal(response.status, 403, "status of a foreign origin")
-
-    return run
-
-
-def _proxied(t: Trial, *, fix_first: bool) -> Site:
-    def fix(app: Flask, _: object = None) -> None:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_host=1, x_proto=1)  # type: ignore[method-assign]
-
-    return t.own_site(**{"before" if fix_first else "prepare": fix})
-
-
-for _first in (True, False):
-    area.add(
-        Case(
-            f"origin-proxy-fix-{'before' if _first else 'after'}",
-            area.name,
-            "SOCKETS_ALLOWED_ORIGINS",
-            "must",
-            "Behind a proxy with another host and https; ProxyFix is applied "
-            f"{'before' if _first else 'after'} Sockets(app).",
-            "The public origin is the same origin; a foreign one is refused.",
-            _behind_proxy(fix_first=_first),
-        )
-    )
 
 
 @area.case("SOCKETS_MAX_CONNECTIONS")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,22 +13,23 @@ from flask_threaded_sockets import Sockets, WebSocket, WebSocketError
 from ..arrivals import Close, Eof, Text
 from ..case import Area, Case
 from ..exchange import collect
-from ..observer import AppEvents, descriptors, log_records
-from ..response import Response as Head
+from ..observer import AppEvents, log_records
 from ..server import Site
 from ..trial import Trial, request_head
-from ..wire import FIN, close, frame, text
+from ..wire import FIN, frame, text
 
-__all__ = ["area"]
+__all__ = ["Deliberate", "area", "raising", "raising_site"]
 
 area = Area("endings", "How things end, row by row")
 
 
-class _Deliberate(Exception):
+class Deliberate(Exception):
     """Be raised by a case's handler."""
 
 
-def _raise(error: Exception) -> Callable[[WebSocket], None]:
+def raising(error: Exception) -> Callable[[WebSocket], None]:
+    """Give a handler that raises."""
+
     def handler(_: WebSocket) -> None:
         raise error
 
@@ -51,14 +50,14 @@ _HANDLER_ENDS: tuple[tuple[str, str, str, Callable[[WebSocket], Any], int], ...]
     ("returns-value", "handler returns", "returns a value", lambda _: "a value", 1000),
     ("returns-after-message", "handler returns", "echoes a message and returns",
      _after_message(lambda _: None), 1000),
-    ("raises", "handler raises", "raises at once", _raise(_Deliberate()), 1011),
+    ("raises", "handler raises", "raises at once", raising(Deliberate()), 1011),
     ("raises-after-message", "handler raises", "echoes a message and raises",
-     _after_message(_raise(_Deliberate())), 1011),
+     _after_message(raising(Deliberate())), 1011),
     ("raises-key-error", "handler raises", "raises KeyError, which no router may take for its own",
-     _raise(KeyError("no such key")), 1011),
-    ("raises-type-error", "handler raises", "raises TypeError", _raise(TypeError()), 1011),
+     raising(KeyError("no such key")), 1011),
+    ("raises-type-error", "handler raises", "raises TypeError", raising(TypeError()), 1011),
     ("raises-os-error", "handler raises", "raises OSError, but no WebSocketError",
-     _raise(OSError("of the case")), 1011),
+     raising(OSError("of the case")), 1011),
     ("raises-timeout-error", "handler raises", "lets the TimeoutError of receive(0.01) out",
      lambda ws: (ws.receive(), ws.receive(0.01)), 1011),
     ("aborts-403", "abort(4xx) after the 101", "calls abort(403)", lambda _: abort(403), 1008),
@@ -136,7 +135,9 @@ def flooding_client(t: Trial) -> None:
     t.true(address not in site.server.accepted, "the request has not ended")
 
 
-def _raising_site(t: Trial, config: dict[str, Any] | None = None) -> tuple[Site, AppEvents]:
+def raising_site(t: Trial, config: dict[str, Any] | None = None) -> tuple[Site, AppEvents]:
+    """Give a site whose app answers exceptions with a page, and what Flask tells of it."""
+
     def prepare(app: Flask, _: Sockets) -> None:
         app.config.update(config or {})
 
@@ -150,13 +151,13 @@ def raises_is_logged_once(t: Trial) -> None:
 
     Expect: one log record with the traceback, and no other from WARNING on.
     """
-    site, _ = _raising_site(t)
+    site, _ = raising_site(t)
     with log_records() as records:
-        peer = t.connect(_raise(_Deliberate()), site=site)
+        peer = t.connect(raising(Deliberate()), site=site)
         peer.expect_end(1011)
         t.wait(lambda: not site.server.accepted, "the request has ended")
     told = [record.exc_info and record.exc_info[0] for record in records]
-    t.equal(told, [_Deliberate], "the records' exceptions")
+    t.equal(told, [Deliberate], "the records' exceptions")
 
 
 @area.case("handler raises")
@@ -165,11 +166,11 @@ def raises_is_signalled(t: Trial) -> None:
 
     Expect: ``got_request_exception`` is sent once, teardown runs once.
     """
-    site, events = _raising_site(t)
+    site, events = raising_site(t)
     site.app.logger.disabled = True
-    t.connect(_raise(_Deliberate()), site=site).expect_end(1011)
+    t.connect(raising(Deliberate()), site=site).expect_end(1011)
     t.wait(lambda: not site.server.accepted, "the request has ended")
-    t.equal([type(error) for error in events.exceptions], [_Deliberate], "signals")
+    t.equal([type(error) for error in events.exceptions], [Deliberate], "signals")
     t.equal(events.teardowns, 1, "teardowns")
 
 
@@ -179,14 +180,14 @@ def raises_while_testing(t: Trial) -> None:
 
     Expect: Close 1011 all the same, no byte of a traceback.
     """
-    site, _ = _raising_site(t, {"TESTING": True, "DEBUG": True})
+    site, _ = raising_site(t, {"TESTING": True, "DEBUG": True})
     site.app.logger.disabled = True
-    t.connect(_raise(_Deliberate()), site=site).expect_end(1011)
+    t.connect(raising(Deliberate()), site=site).expect_end(1011)
 
 
 def _once(action: Callable[[WebSocket], Any], how: str) -> Callable[[Trial], None]:
     def run(t: Trial) -> None:
-        site, events = _raising_site(t)
+        site, events = raising_site(t)
         peer = t.connect(action, site=site)
         if how == "reset":
             t.websocket(peer)
@@ -321,125 +322,3 @@ for _name, _data, _code in _FAILURES:
             _failure(_data, _code),
         )
     )
-
-
-@area.case("router swallows its own", exclusive=True)
-def own_error_is_quiet(t: Trial) -> None:
-    """The handler ends by sending on its own closed WebSocket, as the seed's echo loop does.
-
-    Expect: nothing is logged from WARNING on, the client's Close is answered.
-    """
-
-    def handler(ws: WebSocket) -> None:
-        while True:
-            ws.send(ws.receive())  # type: ignore[arg-type]
-
-    site, events = _raising_site(t)
-    with log_records() as records:
-        peer = t.connect(handler, site=site)
-        peer.send(text("a"))
-        peer.expect(Text("a"))
-        peer.close(1000)
-        peer.expect(Close(1000), Eof())
-        t.wait(lambda: not site.server.accepted, "the request has ended")
-    t.equal([record.getMessage() for record in records], [], "log records")
-    t.equal(events.exceptions, [], "got_request_exception")
-
-
-@area.case("router swallows its own")
-def foreign_error_is_not(t: Trial) -> None:
-    """A handler sends on another, closed WebSocket and does not catch the error.
-
-    Expect: Close 1011 and ``got_request_exception``, as for any exception; its ``ws``
-    names the other.
-    """
-    site, events = _raising_site(t)
-    site.app.logger.disabled = True
-    other = t.connect(lambda _: None, site=site)
-    other.expect_end(1000)
-    stale = t.websocket(other)
-    peer = t.connect(lambda _: stale.send("too late"), site=site)
-    peer.expect_end(1011)
-    t.wait(lambda: events.exceptions, "got_request_exception")
-    t.true(getattr(events.exceptions[0], "ws", None) is stale, "the error's ws is not the other")
-
-
-@area.case("after the end")
-def ended_with_handler(t: Trial) -> None:
-    """Another thread uses the WebSocket after the handler has returned.
-
-    Expect: ``closed`` is true; ``send`` and ``receive`` raise WebSocketError.
-    """
-    peer = t.connect(lambda _: None)
-    peer.expect_end(1000)
-    ws = t.websocket(peer)
-    t.equal(ws.closed, True, "closed")
-    t.raises(WebSocketError, lambda: ws.send("late"))
-    t.wait(lambda: ws.handler is not None, "handler is readable")
-
-
-def _probe(t: Trial, site: Site) -> Head:
-    peer, response = t.ask(request_head("/echo", {"Sec-WebSocket-Key": "zzz"}), site=site)
-    peer.leave()
-    return response
-
-
-@area.case("logs nothing", exclusive=True)
-def quiet_endings(t: Trial) -> None:
-    """Normal closes, resets, port probes and malformed handshakes, several of each.
-
-    Expect: nothing is logged at WARNING or above.
-    """
-    site, events = _raising_site(t)
-    with log_records(logging.WARNING) as records:
-        for _ in range(5):
-            peer = t.connect(site=site)
-            peer.close(1000)
-            peer.expect(Close(1000), Eof())
-            t.connect(site=site).reset()
-            t.connect(site=site).leave()
-            t.dial(site).leave()
-            half = t.dial(site)
-            half.send(b"GET /echo HTTP/1.1\r\nHo")
-            half.leave()
-            t.equal(_probe(t, site).status, 400, "status")
-        t.wait(lambda: not site.server.accepted, "the requests have ended")
-    t.equal([record.getMessage() for record in records], [], "log records")
-    t.equal(events.exceptions, [], "got_request_exception")
-
-
-@area.case("nothing outlives its connection", exclusive=True)
-def no_leaks(t: Trial) -> None:
-    """A hundred connections come and end in all ways.
-
-    Expect: threads and file descriptors are back where they were within 2 s.
-    """
-    site = t.own_site(config={"close_timeout": 1})
-    site.app.logger.disabled = True
-    _all_ways(t, site, 1)
-    t.wait(lambda: not site.server.accepted, "the requests have ended")
-    # What starts once per process is there now; other cases' sites have threads, too.
-    threads, files = set(threading.enumerate()), descriptors()
-    _all_ways(t, site, 20)
-    t.wait(
-        lambda: threads.issuperset(threading.enumerate()) and descriptors() <= files,
-        f"no thread more than {len(threads)}, no descriptor more than {files}",
-        within=3.0,
-    )
-
-
-def _all_ways(t: Trial, site: Site, times: int) -> None:
-    for _ in range(times):
-        peer = t.connect(site=site)
-        peer.send(close(1000))
-        peer.expect(Close(1000), Eof())
-        peer.leave()
-        t.connect(site=site).reset()
-        t.connect(site=site).leave()
-        peer = t.connect(_raise(_Deliberate()), site=site)
-        peer.expect_end(1011)
-        peer.leave()
-        peer = t.connect(site=site)
-        peer.send(frame(FIN | 0x3))
-        peer.expect_end(1002)
-        peer.leave()
