@@ -28,6 +28,11 @@ __all__ = ["Call", "Handler", "PlainSite", "Site", "Stack", "clients_of"]
 
 Handler = Callable[[WebSocket], Any]
 
+# Held while an app gets its routes: Werkzeug makes a tree of Python's syntax for each, and
+# CPython 3.11 now and then fails threads that do so at once with "AST constructor recursion
+# depth mismatch".
+_building = threading.Lock()
+
 # How long a piece of data may stay unread before the next one is sent all the same.
 _SETTLE: Final = 0.5
 
@@ -120,6 +125,25 @@ class Site:
         before: Callable[[Flask], None] | None = None,
         sockets: Sockets | None = None,
     ) -> None:
+        with _building:
+            self._build(backend, config, route, prepare, before, sockets)
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        self.server = _Server("127.0.0.1", 0, self.app)
+        self.address = ("127.0.0.1", int(self.server.port))
+        self._thread = threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
+        self._thread.start()
+
+    def _build(
+        self,
+        backend: str,
+        config: Mapping[str, Any] | None,
+        route: Mapping[str, Any] | None,
+        prepare: Callable[[Flask, Sockets], None] | None,
+        before: Callable[[Flask], None] | None,
+        sockets: Sockets | None,
+    ) -> None:
         self.app = Flask(f"conformance{next(self._numbers)}")
         self.app.config["SECRET_KEY"] = "not one"  # noqa: S105
         # The process's signals belong to pytest.
@@ -141,13 +165,6 @@ class Site:
         self.app.add_url_rule("/view/<token>", "view", self._view)
         if prepare is not None:
             prepare(self.app, self.sockets)
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        self.server = _Server("127.0.0.1", 0, self.app)
-        self.address = ("127.0.0.1", int(self.server.port))
-        self._thread = threading.Thread(
-            target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        )
-        self._thread.start()
 
     def enlist(self, handler: Handler) -> tuple[str, Call]:
         """Take a handler; give the path it is called by."""
