@@ -63,6 +63,7 @@ class Peer:
         self._reader = FrameReader()
         self._fragments: list[Frame] = []
         self._ended: Eof | Reset | None = None
+        self._end_told = False
         self._close_sent = False
         self._close_came = False
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -187,12 +188,33 @@ class Peer:
         Args:
             patience: seconds; ``None``: the peer's.
             pings: whether a Ping of the server's counts; else it is passed over.
+
+        Raises:
+            Mismatch: the end of the stream was given before.
         """
         while (frame := self.read_frame(patience)) is not None:
             arrival = self._arrive(frame)
             if arrival is not None and (pings or not isinstance(arrival, Ping)):
                 return arrival
-        return self._ended or Nothing(self.patience if patience is None else patience)
+        if self._ended is None:
+            return Nothing(self.patience if patience is None else patience)
+        if self._end_told:
+            # Who waits for something else in a loop would wait for ever.
+            raise Mismatch(f"expected more to come, but {self._ended} has come")
+        self._end_told = True
+        return self._ended
+
+    def next_but(self, passed: Arrival) -> Arrival:
+        """Read past any number of these; give the first that is something else.
+
+        Raises:
+            Mismatch: they go on for longer than the patience.
+        """
+        deadline = time.monotonic() + self.patience
+        while (came := self.next()) == passed:
+            if time.monotonic() > deadline:
+                raise Mismatch(f"nothing but {passed} within {self.patience:g} s")
+        return came
 
     def _arrive(self, frame: Frame) -> Arrival | None:
         frames: tuple[Frame, ...] = (frame,)

@@ -195,8 +195,8 @@ def _once(action: Callable[[WebSocket], Any], how: str) -> Callable[[Trial], Non
         else:
             if how == "close":
                 peer.close()
-            while not isinstance(peer.next(), Close):
-                pass
+            came = peer.next()
+            t.true(isinstance(came, Close), f"expected a Close, came {came}")
             peer.close()
             peer.expect(Eof())
         t.wait(lambda: not site.server.accepted, "the request has ended")
