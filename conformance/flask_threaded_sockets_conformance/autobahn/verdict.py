@@ -14,6 +14,9 @@ __all__ = ["AutobahnVerdict", "InvalidAreaError", "selected"]
 _ACCEPTED: Final = frozenset({"OK", "NON-STRICT", "INFORMATIONAL"})
 _ACCEPTED_CLOSE: Final = frozenset({"OK", "INFORMATIONAL"})
 
+# The shortest deadline of a case is half a second.
+_LAG: Final = 0.1
+
 _AREA = re.compile(r"(\d+(?:\.\d+)*)(?:-(\d+))?")
 
 
@@ -37,6 +40,8 @@ class AutobahnVerdict:
         expected: what would have been accepted.
         received: what came.
         seconds: how long it took.
+        lag: how many of them a thread of the judging process was kept waiting at worst.
+            The cases' own deadlines, mostly of a second, are wrong by so much.
     """
 
     case: str
@@ -50,6 +55,7 @@ class AutobahnVerdict:
     expected: str = ""
     received: str = ""
     seconds: float = 0.0
+    lag: float = 0.0
 
     @property
     def passed(self) -> bool:
@@ -60,6 +66,11 @@ class AutobahnVerdict:
     def skipped(self) -> bool:
         """Whether the server lacks what the case is about, by its own handshake."""
         return self.behavior == "UNIMPLEMENTED"
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether it failed where the machine may have been too slow for a deadline."""
+        return not self.passed and self.lag > _LAG
 
     @property
     def grade(self) -> str:
@@ -88,6 +99,9 @@ class AutobahnVerdict:
             "accepted": self.expected,
             "came": self.received,
             "close": f"{self.behavior_close}: {self.result_close} (the server's code: {code})",
+            "slow": f"the machine kept the judge waiting for {self.lag:.1f} s"
+            if self.doubtful
+            else "",
         }
         return "\n".join(f"{label:<12}{text}" for label, text in rows.items() if text)
 
