@@ -143,23 +143,27 @@ class Peer:
     def read_body(self) -> bytes:
         """Read what follows a head until the end of the stream."""
         deadline = time.monotonic() + self.patience
-        while self._receive(deadline, note=False):
+        while self._receive(deadline, note=False) and time.monotonic() < deadline:
             pass
         return bytes(self._reader.rest)
 
     def _receive(self, deadline: float, *, note: bool = True) -> bool:
-        left = deadline - time.monotonic()
-        if self._ended or left <= 0:
+        if self._ended:
             return False
-        self.socket.settimeout(left)
+        # Behind the deadline, too, what is there is taken: this thread, or the whole
+        # process, may have been stopped in the meantime, and the server as well.
+        self.socket.settimeout(max(0.0, deadline - time.monotonic()))
         try:
             data = self.socket.recv(262144)
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):
             return False
         except OSError:
             self._ended = Reset()
             self.timeline.add("server", self.number, "RST")
             return False
+        finally:
+            with contextlib.suppress(OSError):
+                self.socket.settimeout(self.patience)  # for who sends next
         if not data:
             self._ended = Eof()
             self.timeline.add("server", self.number, "FIN")

@@ -66,3 +66,16 @@ def test_what_is_passed_over_may_not_come_for_ever() -> None:
         pytest.raises(Mismatch, match=r"nothing but text 'tick' within 0\.2 s"),
     ):
         peer.next_but(Text("tick"))
+
+
+def test_what_is_there_counts_whatever_the_clock_says() -> None:
+    sent = threading.Event()
+
+    def serve(sock: socket.socket) -> None:
+        sock.sendall(TICK)
+        sent.set()
+
+    with peer_of(serve) as peer:
+        assert sent.wait(60)
+        peer.expect(Text("tick"), patience=0.0)
+        assert peer.socket.gettimeout() == peer.patience
