@@ -30,6 +30,7 @@ __all__ = [
     "DeflateParameters",
     "Feature",
     "Protocol",
+    "SharedPayload",
     "Upgrade",
 ]
 
@@ -38,6 +39,19 @@ __all__ = [
 INTERFACE_VERSION = 1
 
 Buffer = bytes | bytearray | memoryview
+
+
+class SharedPayload(bytes):
+    """Be the payload of one message that goes to many connections.
+
+    To a protocol these are bytes like any others. As a frame that is neither masked nor
+    compressed is the same for every connection, it may be kept here and encoded once.
+
+    Attributes:
+        frame: that frame; ``None``: not encoded yet.
+    """
+
+    frame: bytes | None = None
 
 
 class Feature(Enum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from os import urandom
 
-from ..backend import Buffer, DeflateParameters
+from ..backend import Buffer, DeflateParameters, SharedPayload
 from ..codes import Opcode
 from ..exceptions import LocalProtocolError
 from .deflate import Deflater, deflater_for
@@ -84,7 +84,11 @@ class Sender:
             first = opcode | RSV1 if self._compressed else int(opcode)
         if self._compressed and self._deflater is not None:
             payload = self._deflater.compress(payload, fin=fin)
-        self._append(first | FIN if fin else first, payload)
+        first = first | FIN if fin else first
+        if type(payload) is SharedPayload and not self._mask:
+            self._append_shared(first, payload)
+        else:
+            self._append(first, payload)
         self._in_message = not fin
         self._direct = fin and not self._mask
 
@@ -129,6 +133,15 @@ class Sender:
             self.output.append(header + payload)
         else:
             self.output += (header, payload)
+
+    def _append_shared(self, first: int, payload: SharedPayload) -> None:
+        """Append the one frame that all connections send; a long one shares its payload."""
+        if len(payload) > _JOIN_MAX:
+            self._append(first, payload)
+            return
+        if payload.frame is None or payload.frame[0] != first:
+            payload.frame = encode_header(first, len(payload)) + payload
+        self.output.append(payload.frame)
 
 
 def _flatten(view: memoryview) -> Buffer:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from wire import mask, wire
 
-from flask_threaded_sockets.backend import Buffer, DeflateParameters
+from flask_threaded_sockets.backend import Buffer, DeflateParameters, SharedPayload
 from flask_threaded_sockets.codec import Role
 from flask_threaded_sockets.codec.masking import PURE
 from flask_threaded_sockets.codec.sender import Sender
@@ -74,6 +74,46 @@ def test_a_small_payload_is_joined_to_its_header() -> None:
     server.send_data(2, bytearray(16 * KIB), fin=True, compress=True)
     assert server.output == [wire("82 7e 4000") + bytes(16 * KIB)]
     assert type(server.output[0]) is bytes
+
+
+@pytest.mark.parametrize("length", [0, 5, 125, 126, 16 * KIB, 16 * KIB + 1, 70_000])
+def test_a_shared_payload_is_encoded_once_for_all_who_send_it(length: int) -> None:
+    payload, senders = SharedPayload(length), [sender() for _ in range(3)]
+    for one in senders:
+        one.send_data(1, payload, fin=True, compress=True)
+    first, *others = (one.output for one in senders)
+    header, *rest = first
+    for output in others:
+        assert output[0] is header or length > 16 * KIB
+        assert all(a is b for a, b in zip(output[1:], rest, strict=True))
+    plain = sender()
+    plain.send_data(1, bytes(length), fin=True, compress=True)
+    assert b"".join(first) == sent(plain)
+    assert sent(senders[1]) == b"".join(first)
+
+
+def test_a_shared_payload_may_be_sent_as_something_else_as_well() -> None:
+    payload, server = SharedPayload(b"Hello"), sender()
+    server.send_data(1, payload, fin=True, compress=True)
+    server.send_data(2, payload, fin=False, compress=True)
+    server.send_data(0, payload, fin=True, compress=True)
+    assert [part[0] for part in server.output] == [0x81, 0x02, 0x80]
+    assert [part[1:] for part in server.output] == [wire("05", "48 65 6c 6c 6f")] * 3
+
+
+def test_a_shared_payload_is_masked_and_compressed_for_each_alone() -> None:
+    payload = SharedPayload(b"Hello" * 10)
+    for _ in range(2):
+        client = sender(Role.CLIENT)
+        client.send_data(1, payload, fin=True, compress=True)
+        (frame,) = client.output
+        assert mask(frame[6:], frame[2:6]) == payload
+    server = sender(deflate=True)
+    for _ in range(2):
+        server.send_data(1, payload, fin=True, compress=True)
+    assert server.output[0][0] == 0xC1
+    assert server.output[0] != server.output[1]  # the second refers to the first
+    assert payload.frame is None
 
 
 @pytest.mark.parametrize("count", [0, 3, 10_000])
