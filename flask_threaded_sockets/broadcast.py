@@ -2,7 +2,8 @@
 
 Where a connection can take a message without waiting (``Connection.send_soon``), each is
 given it in turn, and what finds no room goes out behind. The others are sent to by
-threads of their own: as many as there are connections that keep one waiting.
+threads of their own: as many as there are connections that keep one waiting. The message
+is encoded once: its bytes, and by the built-in backend also its frame.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from .backend import Connection
+from .backend import Connection, SharedPayload
 from .codes import Opcode
 from .exceptions import WebSocketError
 from .websocket import WebSocket
@@ -33,7 +34,8 @@ _LOOK: Final = 0.005
 _THREADS: Final = 4
 _THREADS_MAX: Final = 64
 
-# Connections that keep a thread with an earlier message. One set for the process.
+# Connections that have a thread with a message on its way: a second thread would wait for
+# the first, and they would become many. One set for the process.
 _busy: weakref.WeakSet[Connection] = weakref.WeakSet()
 _busy_lock = threading.Lock()  # guards _busy
 
@@ -65,12 +67,13 @@ class _Parcel:
 class _Delivery:
     """Be one call of :func:`broadcast`."""
 
-    def __init__(self, opcode: int, payload: bytes) -> None:
+    def __init__(self, opcode: int, payload: SharedPayload) -> None:
         self._opcode = opcode
         self._payload = payload
-        self._lock = threading.Lock()  # guards _outcomes
+        self._lock = threading.Lock()  # guards _outcomes and _threads
         self._outcomes: dict[WebSocket, Exception | None] = {}  # None: delivered
-        self._blocking: deque[tuple[WebSocket, Connection]] = deque()
+        self._blocking: deque[tuple[WebSocket, Connection]] = deque()  # for a thread to take
+        self._deferred: deque[tuple[WebSocket, Connection]] = deque()  # busy at the last look
         self._threads = 0
 
     def run(self, targets: Sequence[WebSocket], timeout: float) -> BroadcastResult:
@@ -82,7 +85,8 @@ class _Delivery:
             settled = len(self._outcomes)
             time.sleep(_LOOK)
             waiting = [parcel for parcel in waiting if not self._advance(parcel)]
-            if len(self._outcomes) == settled:
+            self._look_at_deferred()
+            if len(self._outcomes) == settled or not self._threads:
                 self._start_threads()
         self._blocking.clear()
         for ws in targets:
@@ -130,31 +134,50 @@ class _Delivery:
             ws.bytes_sent += len(self._payload)
 
     def _start_threads(self) -> None:
-        for _ in range(min(_THREADS, len(self._blocking), _THREADS_MAX - self._threads)):
-            self._threads += 1
+        with self._lock:
+            count = min(_THREADS, len(self._blocking), _THREADS_MAX - self._threads)
+            self._threads += count
+        for _ in range(count):
             # A daemon, since a peer that does not read may keep it for send_timeout.
             threading.Thread(target=self._send_blocking, name="broadcast", daemon=True).start()
 
     def _send_blocking(self) -> None:
-        while True:
-            try:
-                ws, connection = self._blocking.popleft()
-            except IndexError:
-                return
+        """Send to one after the other, in a thread, until none is left."""
+        try:
+            while self._blocking:
+                try:
+                    target = self._blocking.popleft()
+                except IndexError:  # another thread was quicker
+                    return
+                self._send_to(*target)
+        finally:
+            with self._lock:
+                self._threads -= 1
+
+    def _send_to(self, ws: WebSocket, connection: Connection) -> None:
+        with _busy_lock:
+            is_busy = connection in _busy
+            _busy.add(connection)
+        if is_busy:
+            self._deferred.append((ws, connection))
+            return
+        try:
+            connection.send(self._opcode, self._payload)
+        except WebSocketError as error:
+            self._settle(ws, error)
+        else:
+            self._settle(ws, None)
+        finally:
             with _busy_lock:
-                if connection in _busy:
-                    self._settle(ws, TimeoutError("an earlier message is still on its way"))
-                    continue
-                _busy.add(connection)
-            try:
-                connection.send(self._opcode, self._payload)
-            except WebSocketError as error:
-                self._settle(ws, error)
-            else:
-                self._settle(ws, None)
-            finally:
-                with _busy_lock:
-                    _busy.discard(connection)
+                _busy.discard(connection)
+
+    def _look_at_deferred(self) -> None:
+        """Let the threads try those again that another broadcast has let go of."""
+        for _ in range(len(self._deferred)):
+            target = self._deferred.popleft()
+            with _busy_lock:
+                is_busy = target[1] in _busy
+            (self._deferred if is_busy else self._blocking).append(target)
 
 
 def broadcast(
@@ -168,8 +191,8 @@ def broadcast(
         timeout: seconds to wait for those that have no room.
     """
     if isinstance(message, str):
-        opcode, payload = Opcode.TEXT, message.encode()
+        opcode, payload = Opcode.TEXT, SharedPayload(message.encode())
     else:
         # A copy, as the message may leave after the caller has changed its buffer.
-        opcode, payload = Opcode.BINARY, bytes(memoryview(message))
+        opcode, payload = Opcode.BINARY, SharedPayload(memoryview(message))
     return _Delivery(opcode, payload).run(targets, timeout)
