@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import queue
 import re
+import sys
+import zlib
 
 import flask
 import pytest
-from live import HOSTS, eventually
-from peer import CLOSE, DEADLINE, TEXT, close_frame, request
+from live import HOSTS, eventually, in_thread
+from peer import BINARY, CLOSE, DEADLINE, PING, TEXT, close_frame, request
 from wire import frame
 
 from flask_threaded_sockets import Sockets
@@ -117,6 +119,60 @@ def test_counts_both_ways_are_not_mixed_up(serve, sent):
     found = next_sent()[1]
     assert (found["messages_received"], found["bytes_received"]) == (1, 5)
     assert (found["messages_sent"], found["bytes_sent"]) == (3, 210_000)
+
+
+def test_counts_are_those_before_compression_and_of_whole_messages(serve, sent):
+    def handler(ws):
+        assert ws.receive() == "a" * 600
+        ws.send("b" * 5000)
+        ws.send(b"c" * 10, binary=False, do_compress=False)
+        ws.send_frame("d" * 7, ws.OPCODE_TEXT)
+        ws.ping(b"not counted")
+
+    app = app_with(handler)
+    app.config["SOCKETS_COMPRESSION"] = True
+    next_sent = sent(app, websocket_disconnected)
+    offer = [("Sec-WebSocket-Extensions", "permessage-deflate; client_no_context_takeover")]
+    peer = serve(app=app).open("/x", offer)
+    deflated = zlib.compress(b"a" * 600, wbits=-15)[:-1]
+    parts = [frame(0x41, deflated[:4]), frame(PING, b""), frame(0x80, deflated[4:])]
+    peer.send(*parts)
+    frames = [frame for frame in peer.frames_to_end() if frame.first in (0xC1, TEXT)]
+    assert frames[0].first == 0xC1
+    assert len(frames[0].payload) < 5000
+    found = next_sent()[1]
+    assert (found["messages_received"], found["bytes_received"]) == (1, 600)
+    assert (found["messages_sent"], found["bytes_sent"]) == (3, 5000 + 10 + 7)
+
+
+def test_counts_of_many_threads_are_exact(serve, sent):
+    def handler(ws):
+        def send():
+            for _ in range(500):
+                ws.send(b"123")
+
+        def receive():
+            for _ in range(500):
+                assert ws.receive() == "12345"
+
+        threads = [in_thread(work) for work in (send, receive) for _ in range(4)]
+        for thread in threads:
+            thread.result()
+
+    app = app_with(handler)
+    next_sent = sent(app, websocket_disconnected)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        peer = serve(app=app).open("/x")
+        sending = in_thread(lambda: [peer.text("12345") for _ in range(2000)])
+        assert sum(1 for each in peer.frames_to_end() if each.first == BINARY) == 2000
+        sending.result()
+        found = next_sent()[1]
+    finally:
+        sys.setswitchinterval(interval)
+    assert (found["messages_received"], found["bytes_received"]) == (2000, 10_000)
+    assert (found["messages_sent"], found["bytes_sent"]) == (2000, 6000)
 
 
 def hangs_up(peer):
