@@ -344,6 +344,28 @@ def test_receive_gives_up(client):
             ws.receive(timeout=0.01)
 
 
+@pytest.mark.parametrize("call", ["receive", "iteration", "opening", "end"])
+def test_default_is_to_give_up_after_five_seconds(backend, call):
+    release = threading.Event()
+    handler = (lambda ws: release.wait(60)) if call == "end" else echo
+    client = app_of(handler).test_client()
+    if call == "opening":
+        client.application.before_request(lambda: release.wait(60) and None)
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        ws = client.websocket("/")
+        if call == "receive":
+            ws.receive()
+        elif call == "iteration":
+            list(ws)
+        else:
+            ws.close()
+    assert 5 <= time.monotonic() - began < 20
+    release.set()
+    if call in ("receive", "iteration"):
+        ws.close()
+
+
 def test_opening_gives_up(backend):
     release = threading.Event()
     app = app_of(echo)

@@ -105,7 +105,35 @@ ENDINGS = [
     ("peer breaks the protocol", "wait", lambda peer: peer.send(b"\xff\xff")),
     ("peer sends no utf-8", "wait", lambda peer: peer.send(frame(0x81, b"\xff"))),
     ("server closes", "shutdown", by_command),
+    ("peer vanishes", "wait for pongs", lambda peer: None),
+    ("peer does not read", "flood", lambda peer: None),
 ]
+
+
+def exits(ws):
+    raise SystemExit
+
+
+def waits(ws):
+    for _ in ws:
+        pass
+
+
+def floods(ws):
+    while True:
+        ws.send(bytes(1_000_000))
+
+
+HANDLERS = {
+    "return": lambda ws: None,
+    "raise": lambda ws: {}["x"],
+    "abort": lambda ws: flask.abort(400),
+    "close": lambda ws: ws.close(4000),
+    "exit": exits,
+    "wait": waits,
+    "wait for pongs": waits,
+    "flood": floods,
+}
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -115,7 +143,12 @@ ENDINGS = [
 )
 def test_teardown_runs_once_on_every_ending(serve, logs, command, end):
     app = flask.Flask("teardown")
-    counts = {"request": 0, "app": 0, "exceptions": []}
+    app.config.update(
+        SOCKETS_PING_INTERVAL=0.2 if command == "wait for pongs" else None,
+        SOCKETS_PING_TIMEOUT=0.2,
+        SOCKETS_SEND_TIMEOUT=0.2 if command == "flood" else 30,
+    )
+    counts = {"request": 0, "app": 0}
     sockets = Sockets(app)
 
     @app.teardown_request
@@ -128,21 +161,12 @@ def test_teardown_runs_once_on_every_ending(serve, logs, command, end):
 
     @sockets.route("/")
     def handler(ws):
-        command = ws.receive()
-        if command == "raise":
-            raise ValueError("raised")
-        if command == "abort":
-            flask.abort(400)
-        if command == "close":
-            ws.close(4000)
-        if command == "exit":
-            raise SystemExit
-        if command == "wait":
-            for _ in ws:
-                pass
+        ws.receive()
         if command == "shutdown":
             threading.Thread(target=sockets.shutdown).start()
-            ws.receive()
+            waits(ws)
+        else:
+            HANDLERS[command](ws)
 
     if command == "raise":
         logs.expect("Exception on / [GET]")

@@ -56,7 +56,7 @@ def test_live_server_serves_and_closes_with_1001(backend):
         socket.create_connection((live.host, live.port))
 
 
-def test_live_server_with_tls(certificate):
+def test_live_server_with_tls(certificate, backend):
     trust = ssl.create_default_context(cafile=certificate[0])
     with LiveServer(app_with_a_page(), ssl_context=certificate) as live:
         assert live.ws_url().startswith("wss://127.0.0.1:")

@@ -42,10 +42,31 @@ def app(backend):
         ws.send("in")
 
     sockets.register_blueprint(closed)
+
+    @sockets.route("/guarded")
+    def guarded(ws):
+        ws.send("inside")
+
+    @app.before_request
+    def guard():
+        if flask.request.endpoint == "guarded":
+            return flask_login.login_required(lambda: None)()
+        return None
+
     return app
 
 
-@pytest.mark.parametrize("path", ["/members", "/closed"])
+levels = pytest.mark.parametrize(
+    "path", ["/members", "/closed", "/guarded"], ids=["route", "blueprint", "app"]
+)
+answers = pytest.mark.parametrize(
+    ("path", "answer"),
+    [("/members", "hello ada"), ("/closed", "in"), ("/guarded", "inside")],
+    ids=["route", "blueprint", "app"],
+)
+
+
+@levels
 @pytest.mark.parametrize("host", HOSTS, indirect=True)
 def test_stranger_gets_the_401(serve, app, path):
     head, _ = serve(app=app).ask(request(path))
@@ -53,7 +74,15 @@ def test_stranger_gets_the_401(serve, app, path):
     assert "upgrade" not in head.headers
 
 
-@pytest.mark.parametrize("path", ["/members", "/closed"])
+@levels
+@pytest.mark.parametrize("host", HOSTS, indirect=True)
+def test_strangers_401_is_the_apps_own_page_where_it_has_one(serve, app, path):
+    app.errorhandler(401)(lambda error: ("who are you?", 401))
+    head, peer = serve(app=app).ask(request(path))
+    assert (head.status, peer.read(int(head.headers["content-length"]))) == (401, b"who are you?")
+
+
+@levels
 def test_stranger_gets_the_login_page_where_there_is_one(app, path):
     app.add_url_rule("/login", "login_page", lambda: "form")
     app.login_manager.login_view = "login_page"
@@ -63,7 +92,7 @@ def test_stranger_gets_the_login_page_where_there_is_one(app, path):
     assert caught.value.response.location.startswith("/login?next=")
 
 
-@pytest.mark.parametrize(("path", "answer"), [("/members", "hello ada"), ("/closed", "in")])
+@answers
 def test_member_gets_in(app, path, answer):
     client = app.test_client()
     client.post("/login")
@@ -71,11 +100,11 @@ def test_member_gets_in(app, path, answer):
         assert ws.receive() == answer
 
 
-@pytest.mark.parametrize(("path", "answer"), [("/members", b"hello ada"), ("/closed", b"in")])
+@answers
 @pytest.mark.parametrize("host", HOSTS, indirect=True)
 def test_member_gets_in_over_the_network(serve, app, path, answer):
     client = app.test_client()
     client.post("/login")
     cookie = client.get_cookie("session").value
     peer = serve(app=app).open(path, [("Cookie", f"session={cookie}")])
-    assert peer.frame().payload == answer
+    assert peer.frame().payload.decode() == answer

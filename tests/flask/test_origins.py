@@ -13,6 +13,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from flask_threaded_sockets import ConfigurationError, Sockets
 from flask_threaded_sockets.testing import WebSocketRefused
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 EVIL = "https://evil.example"
 
 
@@ -57,7 +59,7 @@ SAME_ORIGIN = [
 @pytest.mark.parametrize(
     ("own", "origin", "passes"), [row[1:] for row in SAME_ORIGIN], ids=[r[0] for r in SAME_ORIGIN]
 )
-def test_default_is_the_same_origin(backend, logs, own, origin, passes):
+def test_default_is_the_same_origin(logs, own, origin, passes):
     if not passes:
         logs.expect("refused, expected the same origin")
     assert status(app_with(), origin, base_url=own) == (101 if passes else 403)
@@ -124,11 +126,11 @@ PROXY = [
 ]
 
 
-def proxied(order):
+def proxied(order, **trusted):
     app = flask.Flask("proxied")
 
     def fix():
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_proto=1, x_host=1)
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_proto=1, x_host=1, **trusted)
 
     if order == "before":
         fix()
@@ -150,6 +152,48 @@ def test_proxy_fix_may_be_applied_before_or_after(serve, logs, order):
     assert ask("https://public.example") == 101
     logs.expect("expected the same origin, 'https://public.example'")
     assert ask("http://inner:8000") == 403
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+@pytest.mark.parametrize(
+    ("forwarded", "origin"),
+    [
+        ({"Proto": "https", "Host": "public.example:443"}, "https://public.example"),
+        ({"Proto": "https", "Host": "public.example", "Port": "443"}, "https://public.example"),
+        ({"Proto": "http", "Host": "public.example", "Port": "80"}, "http://public.example"),
+        ({"Proto": "https", "Host": "public.example:8443"}, "https://public.example:8443"),
+        (
+            {"Proto": "https", "Host": "public.example", "Port": "8443"},
+            "https://public.example:8443",
+        ),
+        ({"Proto": "https", "Host": "[2001:db8::1]:443"}, "https://[2001:db8::1]"),
+        ({"Proto": "https", "Host": "[2001:db8::1]", "Port": "8443"}, "https://[2001:db8::1]:8443"),
+        ({"Proto": "wss", "Host": "public.example"}, "https://public.example"),
+    ],
+    ids=lambda value: str(value).replace(" ", "") if isinstance(value, dict) else "",
+)
+def test_ports_and_schemes_are_those_of_the_proxy(logs, order, forwarded, origin):
+    app = proxied(order, x_port=1)
+    headers = [(f"X-Forwarded-{name}", value) for name, value in forwarded.items()]
+    with app.test_client().websocket("/", headers=[("Origin", origin), *headers]) as ws:
+        assert ws.receive() == "in"
+    logs.expect("refused, expected the same origin")
+    with pytest.raises(WebSocketRefused):
+        app.test_client().websocket("/", headers=[("Origin", f"{origin}0"), *headers])
+
+
+def test_plain_view_that_takes_the_websocket_is_guarded_as_well(logs):
+    app = flask.Flask("plain")
+    Sockets(app)
+
+    @app.get("/")
+    def view():
+        flask.request.environ["wsgi.websocket"].send("in")
+        return ""
+
+    assert status(app, "http://localhost") == 101
+    logs.expect("refused, expected the same origin")
+    assert status(app, EVIL) == 403
 
 
 def test_without_proxy_fix_the_log_says_what_is_missing(logs):

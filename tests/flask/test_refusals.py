@@ -98,6 +98,24 @@ def test_error_handlers_make_the_response(serve, app, started):
     assert (head.status, text) == (403, b"page: Forbidden")
 
 
+def test_error_handlers_of_a_blueprint_make_the_response_for_its_routes(serve, started):
+    app = flask.Flask("blueprints")
+    sockets = Sockets(app)
+    closed = flask.Blueprint("closed", "closed")
+    closed.errorhandler(403)(lambda error: ("their page", 403))
+    closed.route("/closed")(started)
+    app.before_request(lambda: flask.abort(403))
+    sockets.register_blueprint(closed)
+    sockets.route("/other", endpoint="other")(started)
+    live = serve(app=app)
+    head, peer = live.ask(request("/closed"))
+    assert (head.status, body(head, peer)) == (403, b"their page")
+    head, peer = live.ask(request("/other"))
+    assert head.status == 403
+    assert body(head, peer).startswith(b"<!doctype html>")
+    assert started.count == 0
+
+
 def test_error_handler_of_an_exception_makes_the_response(serve, app, started):
     @app.before_request
     def fail():

@@ -236,6 +236,23 @@ def test_disconnected_has_an_app_context_and_its_failure_is_logged(serve, logs):
         assert names.get(timeout=DEADLINE) == "signals"
 
 
+def test_plain_view_that_takes_the_websocket_is_told_of_too(serve, sent):
+    app = flask.Flask("plain")
+    Sockets(app)
+
+    @app.get("/x")
+    def view():
+        flask.request.environ["wsgi.websocket"].send("12345")
+        return ""
+
+    connected, disconnected = sent(app, websocket_connected), sent(app, websocket_disconnected)
+    serve(app=app).open("/x").frames_to_end()
+    ws = connected()[1]["ws"]
+    found = disconnected()[1]
+    assert found["ws"] is ws
+    assert (found["code"], found["messages_sent"], found["bytes_sent"]) == (1000, 1, 5)
+
+
 # Refused
 
 

@@ -10,6 +10,8 @@ from peer import request
 from flask_threaded_sockets import ConfigurationError, Sockets
 from flask_threaded_sockets.testing import WebSocketRefused
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 
 def app_with(**route):
     app = flask.Flask("subprotocols")
@@ -57,7 +59,7 @@ CHOICES = [
     [row[1:] for row in CHOICES],
     ids=[row[0] for row in CHOICES],
 )
-def test_choice(backend, supported, offered, expected):
+def test_choice(supported, offered, expected):
     assert agreed(app_with(subprotocols=supported), *offered) == expected
 
 

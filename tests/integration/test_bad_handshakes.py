@@ -198,10 +198,12 @@ def test_garbage_is_nobodys_error(serve, data):
 
 
 @both_hosts
-def test_port_probes_are_nobodys_error(serve):
+@pytest.mark.parametrize("said", [b"", b"GET / garbage\r\n\r\n"], ids=["nothing", "garbage"])
+def test_port_probes_are_nobodys_error(serve, said):
     live = serve(lambda ws: None)
     for number in range(100):
         peer = live.connect()
+        peer.send(said)
         peer.reset() if number % 2 else peer.close()
     assert live.get("/")[0].status == 426
 

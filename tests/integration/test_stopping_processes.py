@@ -108,7 +108,7 @@ def wait_until_gone(process, began):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_closes_every_client_with_1001_and_ends_the_process(backend, how, number, tmp_path):
     with started(how, tmp_path) as (process, port), contextlib.ExitStack() as stack:
-        peers = [stack.enter_context(opened(port, path)) for path in ("/echo", "/push") * 3]
+        peers = [stack.enter_context(opened(port, path)) for path in ("/echo", "/push") * 5]
         peers[0].text("a")
         assert peers[0].frame() == Frame(TEXT, b"a")
         began = end(process, number)
