@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import runpy
 import shutil
 import socket
 import ssl
+from pathlib import Path
 
 import flask
 import pytest
@@ -123,10 +126,25 @@ def browser(tmp_path):
     driver.quit()
 
 
-@pytest.mark.skipif(
+needs_browser = pytest.mark.skipif(
     not (CHROMIUM and CHROMEDRIVER) and not os.environ.get("CI"),
     reason="chromium or chromedriver not found (Debian's packages chromium, chromium-driver)",
 )
+
+
+@needs_browser
+@pytest.mark.timeout(180)
+def test_browser_test_of_the_manual_passes(websocket_server, browser, tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs/testing.md").read_text("utf-8")
+    blocks = re.findall(r"^```python file=(\S+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    for name, text in blocks:
+        (tmp_path / name).write_text(text, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    test = runpy.run_path(str(tmp_path / "test_page.py"))["test_page_is_greeted"]
+    test(websocket_server, browser)
+
+
+@needs_browser
 @pytest.mark.timeout(180)
 def test_browser_talks_to_the_live_server(websocket_server, browser, backend):
     live = websocket_server(app_with_a_page())
