@@ -158,7 +158,7 @@ class _Readiness:
             # Under eventlet no descriptor may be waited for twice, and a handler may be
             # waiting for this one: there all are looked at once per tick.
             time.sleep(timeout)
-            ready = []
+            ready = list(self._by_fd)
         return [self._by_fd[fd] for fd in ready if fd in self._by_fd]
 
     def _select(self, timeout: float) -> list[int]:
