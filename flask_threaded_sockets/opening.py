@@ -46,9 +46,10 @@ logger = logging.getLogger("flask_threaded_sockets")
 # Where a request's Opening is in the environ.
 OPENING_KEY: Final = "flask_threaded_sockets.opening"
 
-# A server's Close but for the code, for where there is no backend: it failed after the 101
-# was out, or was never asked.
-_CLOSE: Final = b"\x88\x02"
+
+def _close(code: int) -> bytes:
+    """Make a Close where no backend does: it failed after the 101, or was never asked."""
+    return b"\x88\x02" + code.to_bytes(2, "big")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ class Opening:
         "_connection",
         "_environ",
         "_finished",
+        "_greeted",
         "_host",
         "_limit",
         "_lock",
@@ -155,6 +157,7 @@ class Opening:
         self._transport: Transport | None = None
         self._connection: Connection | None = None
         self._client: Client | None = None
+        self._greeted = False  # the 101 is out, but for what a signal may interrupt
         self._finished = False
 
     @property
@@ -276,6 +279,7 @@ class Opening:
         transport.send_timeout = self.policy.options.send_timeout
         try:
             peer, local = transport.getpeername(), transport.getsockname()
+            self._greeted = True
             if head:
                 transport.sendall(head)
         except OSError as error:
@@ -283,8 +287,8 @@ class Opening:
             raise WebSocketError("peer is gone", ws=self.websocket) from error
         try:
             connection = self._backend.open(transport, upgrade, self.policy.options)
-        except BaseException:
-            transport.write([_CLOSE + CloseCode.INTERNAL_ERROR.to_bytes(2, "big")], 0)
+        except Exception:
+            transport.write([_close(CloseCode.INTERNAL_ERROR)], 0)
             raise
         self._connection = connection
         self.websocket.attach(connection, self._backend)
@@ -327,7 +331,7 @@ class Opening:
         transport = open_transport(self._host.take(self._environ)[0])
         transport.send_timeout = self.policy.options.send_timeout
         with contextlib.suppress(OSError):
-            transport.sendall(_CLOSE + code.to_bytes(2, "big"))
+            transport.sendall(_close(code))
         transport.finish()
 
     def drop(self, code: int) -> None:
@@ -335,6 +339,9 @@ class Opening:
         try:
             if self._connection is not None:
                 self._connection.close(code, timeout=0)
+            elif self._greeted and self._transport is not None:
+                with contextlib.suppress(OSError):
+                    self._transport.write([_close(code)], 0)
         finally:
             self._release()
 

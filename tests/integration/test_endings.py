@@ -11,6 +11,7 @@ import queue
 import socket
 import threading
 import time
+from typing import NoReturn
 
 import flask
 import pytest
@@ -19,6 +20,7 @@ from peer import BINARY, CLOSE, DEADLINE, TEXT, Frame, bulk, close_frame, reques
 from wire import frame, wire
 
 from flask_threaded_sockets import Sockets, WebSocketError
+from flask_threaded_sockets.builtin import BuiltinBackend
 
 pytestmark = pytest.mark.parametrize("host", HOSTS, indirect=True)
 
@@ -384,3 +386,32 @@ def test_only_the_handler_runs_for_one_upgrade(serve, logs):
         (only,) = peer.frames_to_end()
         assert only.first == CLOSE
     assert ran == ["page", "handler"]
+
+
+class Failing(BuiltinBackend):
+    """Fail when the 101 is out already."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def open(self, *_: object) -> NoReturn:
+        raise self._error
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize(
+    ("error", "code", "complaints"),
+    [
+        (ValueError("backend's own"), 1011, ["Exception on /"]),
+        # As a server's handler of a signal does in the very thread that opens, gunicorn's
+        # sync worker for one.
+        (SystemExit(0), 1001, []),
+    ],
+    ids=["defect", "signal"],
+)
+def test_backend_that_opens_nothing_leaves_a_close(serve, logs, error, code, complaints):
+    app = flask.Flask("failing")
+    Sockets(app, backend=Failing(error)).route("/")(returns)
+    logs.expect(*complaints)
+    peer = serve(app=app).open()
+    assert peer.frames_to_end() == [Frame(CLOSE, code.to_bytes(2, "big"))]
