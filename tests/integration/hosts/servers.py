@@ -64,6 +64,7 @@ class Server:
         refuses: whether it leaves the opening handshake's answer to the application.
         access: what its access log says of a WebSocket; ``None``: it has none.
         concurrent: whether it serves several requests at a time.
+        thread_each: whether each connection has a thread that ends with it.
         signals: the names of those that it lets us act on.
         environ: for the process.
     """
@@ -75,6 +76,7 @@ class Server:
     refuses: bool = True
     access: str | None = r'"GET {path} HTTP/1\.1" 101\b'
     concurrent: bool = True
+    thread_each: bool = False
     signals: tuple[str, ...] = ("SIGTERM", "SIGINT")
     environ: dict[str, str] = field(default_factory=dict)
 
@@ -88,10 +90,10 @@ class Server:
 GEVENT = ("gunicorn", "gevent")
 
 SERVERS = {
-    "own": Server(script("own.py")),
-    "app.run": Server(script("werkzeug_run.py")),
-    "flask run": Server(flask_run()),
-    "flask run --debug": Server(flask_run("--debug"), signals=("SIGINT group",)),
+    "own": Server(script("own.py"), thread_each=True),
+    "app.run": Server(script("werkzeug_run.py"), thread_each=True),
+    "flask run": Server(flask_run(), thread_each=True),
+    "flask run --debug": Server(flask_run("--debug"), thread_each=True, signals=("SIGINT group",)),
     "gunicorn sync": Server(gunicorn(), needs=("gunicorn",), concurrent=False),
     "gunicorn gthread": Server(gunicorn("--threads=60"), needs=("gunicorn",)),
     "gunicorn gevent": Server(gunicorn("--worker-class=gevent"), needs=GEVENT),

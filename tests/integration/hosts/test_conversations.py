@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import time
 
 import pytest
 from integration.hosts.servers import SERVERS, Hosted
 from integration.processes import wait_for
+from live import in_thread
 from peer import BINARY, CLOSE, PING, PONG, TEXT, Frame, bulk, close_frame
 from websockets.sync.client import connect
 from wire import frame, wire
@@ -137,35 +140,55 @@ def check_access_log(server: Hosted, path: str, since: int) -> None:
 
 
 def test_flooding_client_does_not_keep_the_thread(server: Hosted) -> None:
-    tasks = baseline(server)
+    tasks = idle_tasks(server)
+    # A busy machine gets some tries more; who keeps the thread would keep it each time.
+    took = [flooded(server, tasks)]
+    while took[-1] >= 1 and len(took) < 5:
+        took.append(flooded(server, tasks))
+    assert took[-1] < 1, took
+
+
+def flooded(server: Hosted, tasks: int) -> float:
+    """Flood a handler that closes; give the seconds until its thread is gone."""
+    since = server.mark()
     peer = server.open("/closes")
-    junk = bulk(BINARY, bytes(60_000)) * 4
-    began = 0.0
+
+    def flood() -> None:
+        junk = bulk(BINARY, bytes(60_000)) * 4
+        with contextlib.suppress(OSError):
+            while True:
+                peer.send(junk)
+
+    began = time.monotonic()
+    flooding = in_thread(flood)  # with the first message the handler closes
     try:
-        peer.sock.settimeout(5)
-        for _ in range(100_000):
-            peer.send(junk)
-            began = began or time.monotonic()
-            if time.monotonic() - began > 10:
-                break
-    except OSError:
-        pass
-    # From the first message on, with which the handler closes.
-    assert 0 < time.monotonic() - began < 3
-    peer.close()
-    wait_for(lambda: at_rest(server, tasks), "end of the handler's thread", 3)
+        wait_for(lambda: has_let_go(server, tasks, since), "end of the handler's thread", 10)
+        return time.monotonic() - began
+    finally:
+        with contextlib.suppress(OSError):
+            peer.sock.shutdown(socket.SHUT_RDWR)  # wakes who is sending
+        flooding.result()
+        peer.close()
 
 
-def baseline(server: Hosted) -> int:
+def idle_tasks(server: Hosted) -> int:
+    """Count the threads there are while nothing but this question is served."""
+    with server.open("/returns") as peer:  # the monitor starts with the first connection
+        peer.text("go")
+        peer.frames_to_end()
+    wait_for(lambda: server.state()["clients"] == 0, "end of other connections")
+    return min(server.state()["tasks"] for _ in range(5))
+
+
+def has_let_go(server: Hosted, tasks: int, since: int) -> bool:
+    """Tell whether the server has its thread back."""
     state = server.state()
-    return max(state["tasks"], server.state()["tasks"])
-
-
-def at_rest(server: Hosted, tasks: int) -> bool:
-    state = server.state()
-    # Pools start threads as they need them; only a thread per connection has to go.
-    pooled = server.name in ("cheroot", "gunicorn gthread", "uwsgi")
-    return state["clients"] == 0 and (pooled or state["tasks"] <= tasks + 1)
+    if state["clients"]:
+        return False
+    if server.server.thread_each:
+        return state["tasks"] <= tasks
+    # A thread of a pool writes this line when it has done with a request.
+    return server.server.access is None or bool(server.access_lines("/closes", since))
 
 
 def test_refusal_is_an_http_response_or_a_close(server: Hosted) -> None:
