@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from collections.abc import Callable
 
 import pytest
-from integration.hosts.servers import SERVERS, Hosted
+from integration.hosts.servers import SERVERS, Hosted, Server
 from integration.processes import wait_for
 from live import in_thread
 from peer import BINARY, CLOSE, PING, PONG, TEXT, Frame, bulk, close_frame
@@ -15,17 +16,23 @@ from websockets.sync.client import connect
 from wire import frame, wire
 
 WAYS = [(name, False) for name in SERVERS] + [(name, True) for name in SERVERS if SERVERS[name].tls]
-# A group's tests run in one of pytest-xdist's processes, so that each server starts once.
-PARAMETERS = [
-    pytest.param((name, tls), id=way, marks=pytest.mark.xdist_group(way))
-    for name, tls in sorted(WAYS)
-    for way in (f"{name}{' tls' if tls else ''}",)
-]
 
-pytestmark = [
-    pytest.mark.parametrize("server", PARAMETERS, indirect=True, scope="module"),
-    pytest.mark.timeout(120),
-]
+
+def on(able: Callable[[Server], bool]) -> pytest.MarkDecorator:
+    """Run a test on the servers that are able to, with and without TLS."""
+    # A group's tests run in one of pytest-xdist's processes, so that each server starts once.
+    parameters = [
+        pytest.param((name, tls), id=way, marks=pytest.mark.xdist_group(way))
+        for name, tls in sorted(WAYS)
+        for way in (f"{name}{' tls' if tls else ''}",)
+        if able(SERVERS[name])
+    ]
+    return pytest.mark.parametrize("server", parameters, indirect=True, scope="module")
+
+
+everywhere = on(lambda _: True)
+where_early_bytes_can_be_had = on(lambda server: server.early)
+where_several_are_served = on(lambda server: server.concurrent)
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +46,7 @@ def quiet(server: Hosted):
     assert left == []
 
 
+@everywhere
 def test_client_gets_its_messages_back(server: Hosted) -> None:
     with connect(f"{server.url}/echo", ssl=server.tls, max_size=None) as client:
         for message in (
@@ -56,9 +64,8 @@ def test_client_gets_its_messages_back(server: Hosted) -> None:
     assert client.close_code == 1000
 
 
+@where_early_bytes_can_be_had
 def test_frame_in_the_segment_of_the_handshake_is_delivered(server: Hosted) -> None:
-    if not server.server.early:
-        pytest.skip("the server keeps it to itself; documented")
     early = frame(TEXT, b"early") + frame(BINARY, b"bird")
     peer = server.open("/echo", early=early)
     assert [peer.frame(), peer.frame()] == [Frame(TEXT, b"early"), Frame(BINARY, b"bird")]
@@ -66,6 +73,7 @@ def test_frame_in_the_segment_of_the_handshake_is_delivered(server: Hosted) -> N
     assert peer.frame() == Frame(TEXT, b"later")
 
 
+@everywhere
 def test_handler_that_only_sends_notices_the_peers_close(server: Hosted) -> None:
     peer = server.open("/push")
     assert peer.frame() == Frame(TEXT, b"0")
@@ -75,10 +83,9 @@ def test_handler_that_only_sends_notices_the_peers_close(server: Hosted) -> None
     assert time.monotonic() - began < 2
 
 
+@where_several_are_served
 @pytest.mark.parametrize("how", ["half_close", "reset"])
 def test_idle_handler_notices_that_the_peer_has_gone(server: Hosted, how: str) -> None:
-    if not server.server.concurrent:
-        pytest.skip("the server answers nothing meanwhile")
     wait_for(lambda: server.state()["clients"] == 0, "end of other connections")
     peer = server.open("/idle")
     # The monitor has seen to it once, and once more: it goes on doing so.
@@ -103,6 +110,7 @@ ENDINGS = [
 ]
 
 
+@everywhere
 @pytest.mark.parametrize(("path", "payload", "expected"), ENDINGS, ids=[row[0] for row in ENDINGS])
 def test_after_the_close_there_is_the_end(
     server: Hosted, quiet: list[str], path: str, payload: bytes, expected: list[str]
@@ -115,6 +123,7 @@ def test_after_the_close_there_is_the_end(
     check_access_log(server, path, since)
 
 
+@everywhere
 def test_after_a_protocol_error_there_is_the_end(server: Hosted) -> None:
     since = server.mark()
     peer = server.open("/echo")
@@ -124,6 +133,7 @@ def test_after_a_protocol_error_there_is_the_end(server: Hosted) -> None:
     check_access_log(server, "/echo", since)
 
 
+@everywhere
 def test_after_the_peers_close_there_is_the_end(server: Hosted) -> None:
     since = server.mark()
     peer = server.open("/echo")
@@ -139,6 +149,7 @@ def check_access_log(server: Hosted, path: str, since: int) -> None:
         assert len(server.access_lines(path, since)) == 1
 
 
+@everywhere
 def test_flooding_client_does_not_keep_the_thread(server: Hosted) -> None:
     tasks = idle_tasks(server)
     # A busy machine gets some tries more; who keeps the thread would keep it each time.
@@ -191,6 +202,21 @@ def has_let_go(server: Hosted, tasks: int, since: int) -> bool:
     return server.server.access is None or bool(server.access_lines("/closes", since))
 
 
+@where_several_are_served
+def test_shutdown_closes_fifty_clients_and_the_server_goes_on(server: Hosted) -> None:
+    paths = ("/echo", "/idle", "/push")
+    peers = [server.open(paths[number % 3]) for number in range(50)]
+    shutting = in_thread(server.get, "/shutdown")
+    for peer in peers:
+        assert peer.frames_to_end()[-1] == Frame(CLOSE, wire("03 f4") + b"maintenance")
+    assert float(shutting.result()) < 3
+    wait_for(lambda: server.state()["clients"] == 0, "end of the handlers")
+    with server.open("/echo") as peer:
+        peer.text("again")
+        assert peer.frame() == Frame(TEXT, b"again")
+
+
+@everywhere
 def test_refusal_is_an_http_response_or_a_close(server: Hosted) -> None:
     for path, status in (("/refuses", 403), ("/nowhere", 404)):
         head, peer = server.ask(path)
@@ -201,6 +227,7 @@ def test_refusal_is_an_http_response_or_a_close(server: Hosted) -> None:
             assert peer.frames_to_end() == [Frame(CLOSE, wire("03 f0"))]
 
 
+@everywhere
 def test_foreign_origin_is_refused(server: Hosted, quiet: list[str]) -> None:
     quiet += ["origin"]
     head, peer = server.ask("/echo", [("Origin", "https://evil.example")])
@@ -211,6 +238,7 @@ def test_foreign_origin_is_refused(server: Hosted, quiet: list[str]) -> None:
         assert peer.frames_to_end() == [Frame(CLOSE, wire("03 f0"))]
 
 
+@everywhere
 def test_port_probes_leave_no_trace(server: Hosted) -> None:
     for _ in range(5):
         server.connect().close()

@@ -44,6 +44,14 @@ def state():
     }
 
 
+@app.get("/shutdown")
+def shutdown():
+    """Close all; give the seconds it took."""
+    began = time.monotonic()
+    sockets.shutdown(1012, "maintenance", timeout=1.5)
+    return str(time.monotonic() - began)
+
+
 @sockets.route("/echo")
 def echo(ws):
     for message in ws:
@@ -65,14 +73,6 @@ def idle(ws):
     """Do neither, and end when the peer has gone."""
     while not ws.closed:
         time.sleep(0.02)
-
-
-@sockets.route("/closed")
-def closed(ws):
-    """Tell the echo of another socket's end: the log says when it was noticed."""
-    while not ws.closed:
-        time.sleep(0.02)
-    print("noticed", ws.close_code, flush=True)
 
 
 @sockets.route("/returns")

@@ -1,3 +1,4 @@
+import os
 import sys
 
 from app import app
@@ -5,7 +6,9 @@ from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server
 
 port, *pair = sys.argv[1:]
-server = Server(("127.0.0.1", int(port)), app, numthreads=60)
+server = Server(
+    ("127.0.0.1", int(port)), app, numthreads=int(os.environ.get("HOSTED_THREADS", "60"))
+)
 if pair:
     server.ssl_adapter = BuiltinSSLAdapter(*pair)
 try:
