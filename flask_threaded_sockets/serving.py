@@ -161,6 +161,12 @@ class ThreadedWebsocketServer(ThreadedWSGIServer):
             with self.ssl_context.wrap_socket(request, server_side=True) as tls:
                 super().finish_request(tls, client_address)
 
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002
+        """Log as Werkzeug does, but that a client has gone, which is no error of ours."""
+        # What Werkzeug finds of it when it asks for the client's certificate.
+        gone = message == "Cannot fetch SSL peer certificate info"
+        super().log("info" if gone else type, message, *args)
+
     def serve_forever(self, poll_interval: float = 0.1) -> None:
         """Serve until :meth:`shutdown` or Ctrl-C; then close all clients with 1001.
 

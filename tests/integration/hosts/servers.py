@@ -60,6 +60,7 @@ class Server:
         command: makes the command line from a port and the certificate's two paths.
         needs: the modules it needs.
         tls: whether it has TLS whose socket can be had.
+        own_handshakes: whether a TLS handshake that stalls keeps no other out.
         early: whether what came with the handshake's segment can be had.
         refuses: whether it leaves the opening handshake's answer to the application.
         access: what its access log says of a WebSocket; ``None``: it has none.
@@ -72,6 +73,7 @@ class Server:
     command: Callable[[int, list[str]], list[str]]
     needs: tuple[str, ...] = ()
     tls: bool = True
+    own_handshakes: bool = True
     early: bool = True
     refuses: bool = True
     access: str | None = r'"GET {path} HTTP/1\.1" 101\b'
@@ -91,10 +93,14 @@ GEVENT = ("gunicorn", "gevent")
 
 SERVERS = {
     "own": Server(script("own.py"), thread_each=True),
-    "app.run": Server(script("werkzeug_run.py"), thread_each=True),
-    "flask run": Server(flask_run(), thread_each=True),
-    "flask run --debug": Server(flask_run("--debug"), thread_each=True, signals=("SIGINT group",)),
-    "gunicorn sync": Server(gunicorn(), needs=("gunicorn",), concurrent=False),
+    "app.run": Server(script("werkzeug_run.py"), own_handshakes=False, thread_each=True),
+    "flask run": Server(flask_run(), own_handshakes=False, thread_each=True),
+    "flask run --debug": Server(
+        flask_run("--debug"), own_handshakes=False, thread_each=True, signals=("SIGINT group",)
+    ),
+    "gunicorn sync": Server(
+        gunicorn(), needs=("gunicorn",), own_handshakes=False, concurrent=False
+    ),
     "gunicorn gthread": Server(gunicorn("--threads=60"), needs=("gunicorn",)),
     "gunicorn gevent": Server(gunicorn("--worker-class=gevent"), needs=GEVENT),
     "gunicorn gevent_pywsgi": Server(gunicorn("--worker-class=gevent_pywsgi"), needs=GEVENT),
@@ -112,7 +118,9 @@ SERVERS = {
         access=None,
     ),
     "eventlet": Server(script("eventlet_wsgi.py"), needs=("eventlet",)),
-    "cheroot": Server(script("cheroot_wsgi.py"), needs=("cheroot",), access=None),
+    "cheroot": Server(
+        script("cheroot_wsgi.py"), needs=("cheroot",), own_handshakes=False, access=None
+    ),
     "uwsgi": Server(
         uwsgi, tls=False, early=False, access=r"GET {path} => .*\(HTTP/1\.1 101\)", signals=()
     ),

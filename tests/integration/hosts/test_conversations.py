@@ -5,32 +5,16 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Callable
 
 import pytest
-from integration.hosts.servers import SERVERS, Hosted, Server
+from integration.hosts.conftest import everywhere, on
+from integration.hosts.servers import Hosted
 from integration.processes import wait_for
 from live import in_thread
 from peer import BINARY, CLOSE, PING, PONG, TEXT, Frame, bulk, close_frame
 from websockets.sync.client import connect
 from wire import frame, wire
 
-WAYS = [(name, False) for name in SERVERS] + [(name, True) for name in SERVERS if SERVERS[name].tls]
-
-
-def on(able: Callable[[Server], bool]) -> pytest.MarkDecorator:
-    """Run a test on the servers that are able to, with and without TLS."""
-    # A group's tests run in one of pytest-xdist's processes, so that each server starts once.
-    parameters = [
-        pytest.param((name, tls), id=way, marks=pytest.mark.xdist_group(way))
-        for name, tls in sorted(WAYS)
-        for way in (f"{name}{' tls' if tls else ''}",)
-        if able(SERVERS[name])
-    ]
-    return pytest.mark.parametrize("server", parameters, indirect=True, scope="module")
-
-
-everywhere = on(lambda _: True)
 where_early_bytes_can_be_had = on(lambda server: server.early)
 where_several_are_served = on(lambda server: server.concurrent)
 
@@ -236,10 +220,3 @@ def test_foreign_origin_is_refused(server: Hosted, quiet: list[str]) -> None:
     else:
         assert head.status == 101
         assert peer.frames_to_end() == [Frame(CLOSE, wire("03 f0"))]
-
-
-@everywhere
-def test_port_probes_leave_no_trace(server: Hosted) -> None:
-    for _ in range(5):
-        server.connect().close()
-    assert server.get("/") == "Hello"
