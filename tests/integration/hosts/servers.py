@@ -61,6 +61,7 @@ class Server:
         needs: the modules it needs.
         tls: whether it has TLS whose socket can be had.
         own_handshakes: whether a TLS handshake that stalls keeps no other out.
+        bears_failed_handshakes: whether it survives a TLS handshake that fails.
         early: whether what came with the handshake's segment can be had.
         refuses: whether it leaves the opening handshake's answer to the application.
         access: what its access log says of a WebSocket; ``None``: it has none.
@@ -74,6 +75,7 @@ class Server:
     needs: tuple[str, ...] = ()
     tls: bool = True
     own_handshakes: bool = True
+    bears_failed_handshakes: bool = True
     early: bool = True
     refuses: bool = True
     access: str | None = r'"GET {path} HTTP/1\.1" 101\b'
@@ -117,7 +119,9 @@ SERVERS = {
         refuses=False,
         access=None,
     ),
-    "eventlet": Server(script("eventlet_wsgi.py"), needs=("eventlet",)),
+    "eventlet": Server(
+        script("eventlet_wsgi.py"), needs=("eventlet",), bears_failed_handshakes=False
+    ),
     "cheroot": Server(
         script("cheroot_wsgi.py"), needs=("cheroot",), own_handshakes=False, access=None
     ),

@@ -52,7 +52,8 @@ def test_hundred_times_garbage_is_nothing_to_log(server: Hosted) -> None:
         for data in GARBAGE:
             for ending in ("close", "reset"):
                 # Over TLS every other round is in the clear, which is garbage, too.
-                peer = Peer(server.port, tls=server.tls if number % 2 else None)
+                clear = number % 2 and server.server.bears_failed_handshakes
+                peer = Peer(server.port, tls=None if clear else server.tls)
                 with contextlib.suppress(OSError):  # the server may have had enough
                     peer.send(data)
                 getattr(peer, ending)()
