@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from integration.hosts.servers import SERVED, SERVERS, Hosted
+from integration.hosts.servers import SERVED, SERVERS, Hosted, Server, script
 from integration.processes import wait_for
 from live import in_thread
 from peer import CLOSE, Peer
@@ -59,6 +59,18 @@ def test_every_client_gets_1001_and_the_process_goes(start, name: str, how: str)
     assert took < LIMIT
 
 
+def test_shutdown_of_the_server_closes_all_and_the_program_goes_on(start) -> None:
+    it = start("own")
+    peers = crowd(it)
+    began = time.monotonic()
+    assert it.get("/stop") == "stopping"
+    assert last_words(peers) == {GOING_AWAY}
+    assert it.process.process.wait(10) == 0
+    assert time.monotonic() - began < LIMIT
+    assert "serve_forever() has returned" in it.process.output
+    assert it.complaints(0) == []
+
+
 GUNICORN = [
     ("gunicorn gthread", ["--preload"]),
     ("gunicorn gevent", ["--preload"]),
@@ -99,10 +111,9 @@ def test_gunicorns_reload_moves_clients_to_a_new_worker(start, name: str) -> Non
     assert peer.frame().payload == b"again"
 
 
-@pytest.mark.parametrize("name", ["gunicorn gthread", "gunicorn gevent", "gunicorn gevent_pywsgi"])
+# gevent_pywsgi counts no requests.
+@pytest.mark.parametrize("name", ["gunicorn gthread", "gunicorn gevent"])
 def test_worker_that_is_restarted_after_max_requests_says_so(start, name: str) -> None:
-    if name.endswith("pywsgi"):
-        pytest.skip("that worker does not count requests")
     it = start(name, options=["--max-requests=12"])
     old = it.state()["pid"]
     peers = crowd(it, 3)
@@ -129,6 +140,13 @@ def test_worker_timeout_does_not_end_a_healthy_connection(start, name: str) -> N
     assert it.state()["pid"] == pid
 
 
+@pytest.fixture(autouse=True)
+def reloading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Add our own server with Werkzeug's reloader; only its reload is another."""
+    server = Server(script("own_reloading.py"), thread_each=True)
+    monkeypatch.setitem(SERVERS, "own reloading", server)
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a copy of the app that may be changed."""
@@ -139,6 +157,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 RELOADERS = [
+    ("own reloading", []),
     ("flask run --debug", []),
     ("gunicorn gthread", ["--reload"]),
     ("gunicorn gevent", ["--reload"]),
@@ -151,9 +170,8 @@ def test_reloader_closes_all_and_the_new_process_serves(
 ) -> None:
     it = start(name, options=options)
     old = it.state()["pid"]
-    peers = crowd(it, 6)
+    peers = crowd(it)
     began = time.monotonic()
-    (project / "app.py").touch()
     source = (project / "app.py").read_text()
     (project / "app.py").write_text(source.replace('return "Hello"', 'return "Changed"'))
     assert last_words(peers) == {GOING_AWAY}

@@ -1,7 +1,7 @@
 import sys
 
 from app import app
-from werkzeug.serving import run_with_reloader
+from werkzeug._reloader import run_with_reloader
 
 from flask_threaded_sockets import ThreadedWebsocketServer
 
