@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 
 import flask
@@ -52,6 +53,25 @@ def state():
         "close_wait": sum(line[3] == CLOSE_WAIT for line in own),
         "kib": int(status[status.index("VmRSS:") + 1]),
     }
+
+
+peaks: list[int] = []  # bytes
+
+
+@app.get("/peak")
+def peak():
+    return str(peaks.pop()) if peaks else ""
+
+
+@sockets.route("/traced")
+def traced(ws):
+    """Note the most that is allocated at a time until a message, or the end, has come."""
+    tracemalloc.start()
+    ws.send("go", do_compress=False)
+    ws.receive()
+    ws.close()  # what else the peer sends is discarded
+    peaks.append(tracemalloc.get_traced_memory()[1])
+    tracemalloc.stop()
 
 
 @sockets.route("/echo")
