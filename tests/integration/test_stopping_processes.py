@@ -150,7 +150,9 @@ def test_host_goes_on_to_end_by_the_signal_itself(backend, how, tmp_path):
 
 
 def test_signal_without_any_client_ends_the_process_at_once(backend, tmp_path):
-    with started("own", tmp_path) as (process, _):
+    with started("own", tmp_path) as (process, port):
+        # It listens before it serves; Ctrl-C in between ends a program, not a server.
+        assert released(port) == b"first"
         wait_until_gone(process, end(process, signal.SIGINT))
         assert process.process.returncode == 0
         assert "Traceback" not in process.output
