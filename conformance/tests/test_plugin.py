@@ -7,6 +7,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from flask_threaded_sockets_conformance.cases import AREAS, all_cases
@@ -69,6 +70,8 @@ def test_there_are_enough_cases_and_each_says_what_it_is() -> None:
         assert all((case.section, case.description, case.expectation))
         assert case.level in ("must", "should")
     assert {case.area for case in cases} == {area.name for area in AREAS}
+    readme = Path(__file__).parents[1] / "README.md"
+    assert f"with {len(cases)} cases" in readme.read_text("utf-8")
 
 
 def test_cases_of_a_backend_are_items(run: Run) -> None:
