@@ -214,11 +214,19 @@ class Trial:
         self.websocket(peer)
         call = peer.call
         assert call is not None  # noqa: S101
+        self.wait_for_thread(call.thread)
+
+    def wait_for_thread(self, thread: int) -> None:
+        """Wait until a thread, given by its identity, is blocked in ``receive()``.
+
+        Raises:
+            Mismatch: it does not get there.
+        """
         places: list[object] = []
 
         def stays() -> bool:
             # At the same instruction at ten looks in a row, each of which lets it run.
-            frame = inner = sys._current_frames().get(call.thread)  # noqa: SLF001
+            frame = inner = sys._current_frames().get(thread)  # noqa: SLF001
             while frame is not None and frame.f_code is not WebSocket.receive.__code__:
                 frame = frame.f_back
             if frame is None or inner is None:
@@ -230,7 +238,7 @@ class Trial:
             places.append(place)
             return len(places) > 10
 
-        self.wait(stays, "the handler is blocked in receive()")
+        self.wait(stays, "the thread is blocked in receive()")
 
     # Comparing
 

@@ -182,6 +182,7 @@ def receivers(t: Trial) -> None:
         got: list[object] = []
 
         def receives() -> None:
+            threads.append(threading.get_ident())
             with contextlib.suppress(WebSocketError):
                 while (message := ws.receive()) is not None:
                     got.append(message)
@@ -189,7 +190,11 @@ def receivers(t: Trial) -> None:
         in_threads(*[receives] * 4)
         return got
 
+    threads: list[int] = []
     peer = t.connect(handler)
+    t.wait(lambda: len(threads) == 4, "four threads have started")
+    for thread in threads:
+        t.wait_for_thread(thread)
     for number in range(100):
         peer.send(text(str(number)))
     peer.close()
