@@ -114,11 +114,14 @@ class _Delivery:
         """Do what there is room for; tell whether this parcel is settled."""
         connection = parcel.connection
         try:
-            if not parcel.taken:
-                parcel.taken = connection.send_soon(self._opcode, self._payload)
+            if not parcel.taken and connection.send_soon(self._opcode, self._payload):
+                parcel.taken = True
+                self._count(parcel.ws)
             if not connection.flush() or not parcel.taken:
                 return False
         except WebSocketError as error:
+            if parcel.taken:
+                self._count(parcel.ws, -1)
             self._settle(parcel.ws, error)
             return True
         self._settle(parcel.ws, None)
@@ -129,9 +132,12 @@ class _Delivery:
             if ws in self._outcomes:
                 return
             self._outcomes[ws] = outcome
-        if outcome is None:
-            ws.messages_sent += 1
-            ws.bytes_sent += len(self._payload)
+
+    def _count(self, ws: WebSocket, messages: int = 1) -> None:
+        """Count what has been taken, also where it leaves after the timeout only."""
+        size = messages * len(self._payload)  # a call within the addition could lose one
+        ws.messages_sent += messages
+        ws.bytes_sent += size
 
     def _start_threads(self) -> None:
         with self._lock:
@@ -166,6 +172,7 @@ class _Delivery:
         except WebSocketError as error:
             self._settle(ws, error)
         else:
+            self._count(ws)
             self._settle(ws, None)
         finally:
             with _busy_lock:

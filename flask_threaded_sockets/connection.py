@@ -6,9 +6,8 @@ no handler is receiving, the process's monitor reads in its place, without waiti
 Locks, outermost first; only the first two are ever held over I/O:
 
 * ``_read_lock``: who reads the socket and takes messages out; held over a blocking read.
-* ``_out.lock``: who writes to the socket; held over a blocking write. A reader only
-  tries it, and leaves its Pong to whoever is writing: so two peers that both flood each
-  other cannot stop each other's reading.
+* ``_out.lock``: who writes to the socket; held over a blocking write. A reader only tries
+  it, and leaves its Pong to whoever is writing: peers that flood each other still read.
 * ``_codec_lock``: the protocol object, and how the connection ended.
 """
 
@@ -200,6 +199,7 @@ class ThreadedConnection(Connection):
             except OSError as error:  # a TimeoutError too: a frame may be half written
                 self._lose_writing(error)
                 raise self._closed_error() from error
+            out.written = out.taken
         finally:
             out.lock.release()
         if out.pending:
@@ -221,7 +221,7 @@ class ThreadedConnection(Connection):
             if self._out.pending:
                 return False
             self._protocol.send_message(opcode, payload, compress=compress)
-            self._out.pending += self._protocol.data_to_send()
+            self._out.put(self._protocol.data_to_send())
         self._flush()
         return True
 
@@ -229,7 +229,7 @@ class ThreadedConnection(Connection):
         self._flush()
         if self._transport.ended:
             raise self._closed_error()
-        return self._out.idle
+        return self._out.put_is_out
 
     def ping(self, payload: bytes = b"") -> None:  # noqa: D102
         self._send_control(self._protocol.send_ping, payload)

@@ -30,9 +30,20 @@ class Outbound:
     Attributes:
         lock: held by who writes, over I/O; taken before the codec lock.
         pending: buffers to be written before anything newer, in order.
+        taken: how many times these were taken to be written.
+        written: the last of those times that was written to its end; set under the lock.
     """
 
-    __slots__ = ("_codec_lock", "_transport", "_waiting_since", "lock", "pending")
+    __slots__ = (
+        "_codec_lock",
+        "_put_before",
+        "_transport",
+        "_waiting_since",
+        "lock",
+        "pending",
+        "taken",
+        "written",
+    )
 
     def __init__(self, transport: Transport, codec_lock: threading.Lock) -> None:
         self._transport = transport
@@ -40,11 +51,28 @@ class Outbound:
         self.lock = threading.Lock()
         self.pending: list[Buffer] = []
         self._waiting_since: float | None = None  # when the peer last made room for it
+        self.taken = self.written = 0
+        self._put_before = -1  # the value of taken when a message was put down
+
+    def put(self, message: list[Buffer]) -> None:
+        """Put down a message; under the codec lock."""
+        self.pending += message
+        self._put_before = self.taken
+
+    @property
+    def put_is_out(self) -> bool:
+        """Whether the message last put down is in the kernel's hands.
+
+        Not the same as :attr:`idle`, which is hardly ever true where somebody else sends
+        all the time.
+        """
+        return self.written > self._put_before
 
     def take(self) -> list[Buffer]:
         """Hand over what waits, to be written now; under both locks."""
         taken = self.pending
         self.pending = []
+        self.taken += 1
         self._waiting_since = None
         return taken
 
@@ -69,6 +97,8 @@ class Outbound:
                         self.pending = left + self.pending
                         made_room = since is None or left[0] is not taken[0]
                         self._waiting_since = time.monotonic() if made_room else since
+                else:
+                    self.written = self.taken
             finally:
                 self.lock.release()
             if left:

@@ -125,11 +125,12 @@ class WebSocket:
         except ConnectionClosed:
             self._over = True
             return None
-        self.messages_received += 1
         if isinstance(message, str) and not message.isascii():  # a str knows whether it is
-            self.bytes_received += len(message.encode())
+            size = len(message.encode())
         else:
-            self.bytes_received += len(message)
+            size = len(message)
+        self.messages_received += 1
+        self.bytes_received += size  # a call within the addition could lose another thread's
         return message
 
     def __iter__(self) -> Iterator[str | bytearray]:
@@ -175,8 +176,9 @@ class WebSocket:
             connection.send(opcode, payload, compress=do_compress)
         except WebSocketError as error:
             raise self._translate(error) from error
+        size = len(payload)
         self.messages_sent += 1
-        self.bytes_sent += len(payload)
+        self.bytes_sent += size
 
     def send_frame(
         self, message: str | ReadableBuffer, opcode: int, do_compress: bool = False

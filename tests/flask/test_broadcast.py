@@ -10,7 +10,7 @@ import tracemalloc
 import flask
 import pytest
 from live import Live, Pair, eventually, in_thread
-from peer import BINARY, DEADLINE, TEXT, close_frame
+from peer import BINARY, CLOSE, DEADLINE, TEXT, close_frame
 
 from flask_threaded_sockets import Sockets, WebSocketError
 
@@ -188,6 +188,39 @@ def test_broadcasts_of_several_threads_at_once_reach_everybody(live, room):
         assert speaker.result() == [{}] * 25
 
 
+def test_client_that_is_streamed_to_all_the_time_gets_it_in_between(serve, backend):
+    done = threading.Event()
+    sockets = Sockets(app := flask.Flask("stream"))
+
+    @sockets.route("/")
+    def stream(ws):
+        while not done.is_set():
+            ws.send(bytes(1_000_000))
+
+    peer = serve(app=app).open("/", receive_buffer=65536)
+
+    def watch():
+        """Read slowly, so that the connection is hardly ever idle; give the texts."""
+        texts = []
+        while True:
+            frame = peer.frame()
+            threading.Event().wait(0.02)  # this is what makes it slow
+            if frame.first == TEXT:
+                texts.append(frame.payload)
+            elif frame.first == CLOSE:
+                peer.send(close_frame())
+                return texts
+
+    watching = in_thread(watch)
+    eventually(lambda: sockets.connections)
+    for number in range(20):
+        result = sockets.broadcast(str(number), timeout=DEADLINE)
+        assert result.failed == {}
+        assert len(result.delivered) == 1
+    done.set()
+    assert watching.result() == [str(number).encode() for number in range(20)]
+
+
 FLOOD = bytes(16_000_000)  # more than all buffers between a handler and a peer hold
 
 
@@ -229,6 +262,19 @@ def test_one_that_makes_no_room_in_time_is_reported(live, room):
         assert peer.frame().payload == b"news"
     lazy.reset()
     blocked.result()
+
+
+def test_message_that_leaves_after_the_timeout_is_counted(live, room):
+    [(ws, peer)] = join(live, room, 1, receive_buffer=4096)
+    sending = in_thread(ws.send, FLOOD)
+    peer.read(1)
+    result = room.sockets.broadcast("late", timeout=1)
+    assert isinstance(result.failed[ws], TimeoutError)
+    peer.read(9 + len(FLOOD))  # the rest of its frame
+    sending.result()
+    assert peer.frame() == (TEXT, b"late")
+    eventually(lambda: ws.messages_sent == 2)
+    assert ws.bytes_sent == len(FLOOD) + 4
 
 
 def test_one_stalled_of_fifty_delays_the_others_by_less_than_100_ms(live, room):
