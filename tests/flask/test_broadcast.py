@@ -237,7 +237,11 @@ def join_stalled(live, room):
     return ws, peer, blocked
 
 
-def test_forty_nine_have_it_while_the_fiftieth_is_still_waited_for(live, room):
+@pytest.mark.parametrize("secure", [False, True], ids=["", "tls"])
+def test_forty_nine_have_it_while_the_fiftieth_is_still_waited_for(
+    serve, room, certificate, secure
+):
+    live = serve(app=room.app, certificate=certificate if secure else None)
     stalled, lazy, blocked = join_stalled(live, room)
     others = join(live, room, 49)
     call = in_thread(lambda: room.sockets.broadcast("news", timeout=10 * DEADLINE))
