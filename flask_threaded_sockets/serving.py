@@ -29,6 +29,9 @@ __all__ = ["ThreadedWebsocketServer", "ThreadedWsWSGIServer"]
 # Seconds a client has for its TLS handshake and the head of its request together.
 _HEAD_TIMEOUT: Final = 20.0
 
+# Until when its thread's client may take, on the monotonic clock.
+_head: Final = threading.local()
+
 # In the place of a WebSocket's request headers, which stand in its environ.
 _NO_HEADERS: Final = http.client.HTTPMessage()
 
@@ -70,9 +73,8 @@ class _RequestHandler(WSGIRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        server: Any = self.server
         self.rfile.close()
-        self._reader = _RequestReader(self.connection, time.monotonic() + server.head_timeout)
+        self._reader = _RequestReader(self.connection, _head.deadline)
         # Half of the 1024 bytes of most heads, but an open WebSocket keeps it.
         self.rfile = io.BufferedReader(self._reader, 512)
 
@@ -154,10 +156,11 @@ class ThreadedWebsocketServer(ThreadedWSGIServer):
         """Serve one connection; runs in its own thread."""
         # Clients that go away, port probes and failed TLS handshakes are nobody's error.
         with contextlib.suppress(ConnectionError, TimeoutError, ssl.SSLError):
+            _head.deadline = time.monotonic() + self.head_timeout
             if self.ssl_context is None:
                 super().finish_request(request, client_address)
                 return
-            request.settimeout(self.head_timeout)
+            request.settimeout(self.head_timeout)  # for the whole of the handshake
             with self.ssl_context.wrap_socket(request, server_side=True) as tls:
                 super().finish_request(tls, client_address)
 

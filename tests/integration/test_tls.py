@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
+import time
 
 import flask
 import pytest
@@ -169,6 +171,26 @@ def test_stalled_tls_handshake_keeps_nobody_out(serve, certificate):
         peer = live.open()
         peer.text("in")
         assert peer.frame() == Frame(TEXT, b"in")
+
+
+def test_stalled_tls_handshake_is_given_up(serve, certificate):
+    live = serve(echo, certificate=certificate)
+    live.server.head_timeout = 0.3
+    for data in (b"", b"\x16\x03\x01\x02\x00\x01"):  # of a ClientHello
+        with socket.create_connection(("127.0.0.1", live.port), DEADLINE) as sock:
+            sock.sendall(data)
+            assert sock.recv(1) == b""
+
+
+def test_tls_handshake_and_head_have_one_deadline(serve, certificate):
+    live = serve(echo, certificate=certificate)
+    live.server.head_timeout = 3
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", live.port), DEADLINE) as sock:
+        threading.Event().wait(2)  # of the three seconds
+        with live.tls.wrap_socket(sock, server_hostname="localhost") as tls:
+            assert tls.recv(1) == b""
+    assert time.monotonic() - began < 2 + 3
 
 
 @both_hosts
