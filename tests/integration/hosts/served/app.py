@@ -8,6 +8,7 @@ import threading
 import time
 
 import flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flask_threaded_sockets import Sockets
 from flask_threaded_sockets.clients import clients
@@ -17,6 +18,8 @@ logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message
 app = flask.Flask(__name__)
 app.config.update(json.loads(os.environ.get("HOSTED_CONFIG", "{}")))
 sockets = Sockets(app)
+if "HOSTED_BEHIND_PROXY" in os.environ:
+    app.wsgi_app = ProxyFix(app.wsgi_app)
 
 
 @app.get("/")
