@@ -183,7 +183,8 @@ class Peer:
         """Read exactly so many bytes."""
         while len(self._read) < count:
             if not self._more():
-                raise EOFError(f"stream ended after {bytes(self._read)!r}, wanted {count} bytes")
+                have, last = len(self._read), bytes(self._read[-100:])
+                raise EOFError(f"stream ended after {have} of {count} bytes, the last: {last!r}")
         data = bytes(self._read[:count])
         del self._read[:count]
         return data

@@ -207,14 +207,14 @@ def test_slow_reader_gets_everything(pair):
 
 
 def test_send_timeout_counts_from_the_last_progress(pair):
-    ws, peer = pair(receive_buffer=65536, SOCKETS_SEND_TIMEOUT=1)
-    sending = in_thread(ws.send, bytes(8 * MIB))
+    ws, peer = pair(receive_buffer=65536, SOCKETS_SEND_TIMEOUT=2)
+    sending = in_thread(ws.send, bytes(16 * MIB))
     taken = 0
     began = time.monotonic()
-    while time.monotonic() - began < 2:
+    while time.monotonic() - began < 3:
         taken += len(peer.read(150_000))
         threading.Event().wait(0.05)
-    peer.read(8 * MIB + 10 - taken)
+    peer.read(16 * MIB + 10 - taken)
     sending.result()
     assert not ws.closed
 
