@@ -10,41 +10,24 @@ import sys
 
 from flask import Flask, request
 
-from flask_threaded_sockets import Sockets, ThreadedWebsocketServer, WebSocketError
+from flask_threaded_sockets import Sockets, ThreadedWebsocketServer
 
 app = Flask(__name__)
 sockets = Sockets(app)
-room = set()
 
 
-# A client that stopped reading delays the others by this long, once; then it is dropped.
-@sockets.route("/room", send_timeout=2)
+@sockets.route("/room")
 def talk(ws):
-    """Pass on what this client says, with gevent-websocket's way to find the others."""
-    room.add(ws)
-    try:
-        for message in ws:
-            for client in ws.handler.server.clients.values():
-                tell(client.ws, f"{ws.handler.active_client.address[1]}: {message}")
-    finally:
-        room.discard(ws)
+    """Pass on what this client says; one that has stopped reading delays no other."""
+    for message in ws:
+        sockets.broadcast(f"{ws.handler.active_client.address[1]}: {message}")
 
 
 @app.post("/say")
 def say():
     """Reach the clients from a view: any thread may send on any WebSocket."""
-    listeners = list(room)
-    for ws in listeners:
-        tell(ws, request.form["text"])
-    return f"{len(listeners)} listening\n"
-
-
-def tell(ws, text):
-    """Send, and let a client that is gone be gone."""
-    try:
-        ws.send(text)
-    except WebSocketError:
-        pass
+    result = sockets.broadcast(request.form["text"])
+    return f"{len(result.delivered)} listening\n"
 
 
 if __name__ == "__main__":
