@@ -357,6 +357,7 @@ class Opening:
         finally:
             self._slots.give_back()
             self._tell_ending()
+            self._part()
 
     def _tell_ending(self) -> None:
         code = self.websocket.close_code
@@ -379,3 +380,11 @@ class Opening:
             self._finished = True
         if status is not None:
             self._observer.refused(self, status)
+        self._part()
+
+    def _part(self) -> None:
+        """Leave nothing that the garbage collector would have to find; the request is over."""
+        self._environ.pop(OPENING_KEY, None)
+        self._environ["wsgi.websocket"] = None  # as gevent-websocket leaves it
+        self.refusal = None  # its traceback knows this object
+        self.websocket.part()

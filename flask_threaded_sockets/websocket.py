@@ -6,6 +6,8 @@ because libraries differ in what they refuse.
 
 from __future__ import annotations
 
+import dataclasses
+import weakref
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -91,6 +93,12 @@ class WebSocket:
         """Take the connection that the opening handshake has made; for the core."""
         self._connection = connection
         self._backend = backend
+
+    def part(self) -> None:
+        """Hold nothing any more that holds this object, its request being over; for the core."""
+        self._open = _nothing
+        if self.client is not None:
+            self.client = dataclasses.replace(self.client, ws=weakref.proxy(self))
 
     def _link(self) -> Connection:
         """Give the connection, answering the opening handshake at the first use."""
@@ -341,6 +349,10 @@ class WebSocket:
         connection = self._connection
         state = "not yet open" if connection is None else "closed" if connection.closed else "open"
         return f"<WebSocket {self.path!r} {state}>"
+
+
+def _nothing() -> None:
+    """Stand for the opening handshake of a request that is over."""
 
 
 def _as_buffer(message: ReadableBuffer) -> Buffer:
