@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,7 +19,7 @@ from werkzeug.routing import Map
 
 from . import broadcast, stopping
 from .backend import Backend
-from .clients import Client
+from .clients import Client, clients
 from .codes import CloseCode, is_sendable_close_code, truncate_reason
 from .exceptions import ConfigurationError, WebSocketError
 from .extension import EXTENSION, AppState, state_of
@@ -168,7 +169,10 @@ class Sockets:
         """
         if not is_sendable_close_code(code):
             raise ValueError(f"close code {code!r} may not be sent (RFC 6455 section 7.4)")
-        stopping.close_all(self._clients(), code, truncate_reason(reason), timeout)
+        deadline = time.monotonic() + timeout
+        clients.wait_arrived(timeout)  # who has read a 101 already is one of them
+        left = max(0, deadline - time.monotonic())
+        stopping.close_all(self._clients(), code, truncate_reason(reason), left)
 
     def fresh_context(self) -> AppContext:
         """Give an app context for one step of a long handler, to be used in a ``with``.

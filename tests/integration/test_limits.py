@@ -206,6 +206,24 @@ def test_slow_reader_gets_everything(pair):
     sending.result()
 
 
+@pytest.mark.slow
+def test_sixteen_megabytes_to_a_reader_of_one_a_second_arrive_whole(pair):
+    ws, peer = pair(receive_buffer=65536)  # and all times as they are by default
+    message = bytes(range(256)) * (16 * MIB // 256)
+    sending = in_thread(ws.send, message)
+    assert peer.read(10) == wire("82 7f", "00 00 00 00 01 00 00 00")
+    received = bytearray()
+    began = time.monotonic()
+    while len(received) < len(message):
+        received += peer.read(min(MIB // 16, len(message) - len(received)))
+        # This is what makes it slow.
+        threading.Event().wait(max(0, began + len(received) / MIB - time.monotonic()))
+    assert time.monotonic() - began >= 15.9
+    assert received == message
+    sending.result()
+    assert not ws.closed
+
+
 def test_send_timeout_counts_from_the_last_progress(pair):
     ws, peer = pair(receive_buffer=65536, SOCKETS_SEND_TIMEOUT=2)
     sending = in_thread(ws.send, bytes(16 * MIB))
