@@ -7,24 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from integration.hosts.servers import SERVERS, Hosted, Server, hosted
-
-WAYS = [(name, False) for name in SERVERS] + [(name, True) for name in SERVERS if SERVERS[name].tls]
-
-
-def on(able: Callable[[Server], bool], *, secure: bool | None = None) -> pytest.MarkDecorator:
-    """Run a test on the servers that are able to, with TLS, without, or, by default, both."""
-    # A group's tests run in one of pytest-xdist's processes, so that each server starts once.
-    parameters = [
-        pytest.param((name, tls), id=way, marks=pytest.mark.xdist_group(way))
-        for name, tls in sorted(WAYS)
-        for way in (f"{name}{' tls' if tls else ''}",)
-        if able(SERVERS[name]) and secure in (None, tls)
-    ]
-    return pytest.mark.parametrize("server", parameters, indirect=True, scope="module")
-
-
-everywhere = on(lambda _: True)
+from integration.hosts.servers import SERVERS, Hosted, hosted
 
 
 def installed(name: str) -> None:

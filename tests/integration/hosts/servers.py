@@ -15,10 +15,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import pytest
 from integration.processes import AppProcess, free_port, running, wait_for
 from peer import Head, Peer, request
 
-__all__ = ["SERVERS", "Hosted", "Server", "hosted"]
+__all__ = ["SERVED", "SERVERS", "Hosted", "Server", "everywhere", "hosted", "on", "script"]
 
 SERVED = Path(__file__).with_name("served")
 
@@ -129,6 +130,24 @@ SERVERS = {
         uwsgi, tls=False, early=False, access=r"GET {path} => .*\(HTTP/1\.1 101\)", signals=()
     ),
 }
+
+
+WAYS = [(name, False) for name in SERVERS] + [(name, True) for name in SERVERS if SERVERS[name].tls]
+
+
+def on(able: Callable[[Server], bool], *, secure: bool | None = None) -> pytest.MarkDecorator:
+    """Run a test on the servers that are able to, with TLS, without, or, by default, both."""
+    # A group's tests run in one of pytest-xdist's processes, so that each server starts once.
+    parameters = [
+        pytest.param((name, tls), id=way, marks=pytest.mark.xdist_group(way))
+        for name, tls in sorted(WAYS)
+        for way in (f"{name}{' tls' if tls else ''}",)
+        if able(SERVERS[name]) and secure in (None, tls)
+    ]
+    return pytest.mark.parametrize("server", parameters, indirect=True, scope="module")
+
+
+everywhere = on(lambda _: True)
 
 
 class Hosted:

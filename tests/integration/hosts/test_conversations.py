@@ -7,8 +7,7 @@ import socket
 import time
 
 import pytest
-from integration.hosts.conftest import everywhere, on
-from integration.hosts.servers import Hosted
+from integration.hosts.servers import Hosted, everywhere, on
 from integration.processes import wait_for
 from live import in_thread
 from peer import BINARY, CLOSE, PING, PONG, TEXT, Frame, bulk, close_frame

@@ -7,8 +7,7 @@ import re
 import socket
 
 import pytest
-from integration.hosts.conftest import everywhere, on
-from integration.hosts.servers import Hosted
+from integration.hosts.servers import Hosted, everywhere, on
 from peer import TEXT, Frame, Peer, request
 from wire import frame
 
