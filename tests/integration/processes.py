@@ -30,6 +30,13 @@ def wait_for(condition: Callable[[], object], what: str, timeout: float = DEADLI
         time.sleep(0.02)
 
 
+def replace_text(path: Path, text: str) -> None:
+    """Change a file at once: a reloader must find neither a part of it nor two changes."""
+    new = path.with_suffix(".new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
+
+
 class AppProcess:
     """A running app; all of its processes end with the block that started it."""
 

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from integration.processes import free_port, running, wait_for
+from integration.processes import free_port, replace_text, running, wait_for
 from peer import CLOSE, DEADLINE, TEXT, Frame, Peer, request
 from wire import wire
 
@@ -193,7 +193,7 @@ def test_reload_closes_every_client_with_1001_and_serves_again(backend, how, tmp
     with started(how, tmp_path) as (process, port):
         with opened(port, "/echo") as reading, opened(port, "/push") as pushed:
             app = tmp_path / "app.py"
-            app.write_text(app.read_text().replace('"first"', '"second"'))
+            replace_text(app, app.read_text().replace('"first"', '"second"'))
             for peer in (reading, pushed):
                 assert peer.frames_to_end() == [Frame(CLOSE, wire("03 e9"))]
             began = time.monotonic()

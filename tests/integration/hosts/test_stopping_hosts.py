@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from integration.hosts.servers import SERVED, SERVERS, Hosted, Server, script
-from integration.processes import wait_for
+from integration.processes import replace_text, wait_for
 from live import in_thread
 from peer import CLOSE, Peer
 from wire import wire
@@ -173,7 +173,7 @@ def test_reloader_closes_all_and_the_new_process_serves(
     peers = crowd(it)
     began = time.monotonic()
     source = (project / "app.py").read_text()
-    (project / "app.py").write_text(source.replace('return "Hello"', 'return "Changed"'))
+    replace_text(project / "app.py", source.replace('return "Hello"', 'return "Changed"'))
     assert last_words(peers) == {GOING_AWAY}
     print(f"MEASURED reload {name} closes after {time.monotonic() - began:.2f} s")
 
