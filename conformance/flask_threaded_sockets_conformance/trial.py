@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Self, TypeVar
 
 from flask_threaded_sockets import WebSocket
@@ -24,6 +26,9 @@ __all__ = ["KEY_HEADER", "Trial", "request_head"]
 KEY_HEADER = "dGhlIHNhbXBsZSBub25jZQ=="
 
 T = TypeVar("T")
+
+# Held while the collector is off, so that one does not turn it on for another.
+_looking = threading.Lock()
 
 
 def request_head(
@@ -226,7 +231,7 @@ class Trial:
 
         def stays() -> bool:
             # At the same instruction at ten looks in a row, each of which lets it run.
-            frame = inner = sys._current_frames().get(thread)  # noqa: SLF001
+            frame = inner = _frame_of(thread)
             while frame is not None and frame.f_code is not WebSocket.receive.__code__:
                 frame = frame.f_back
             if frame is None or inner is None:
@@ -300,6 +305,21 @@ class Trial:
         except Exception as error:
             raise Mismatch(f"expected {kind.__name__}, came {error!r}") from error
         raise Mismatch(f"expected {kind.__name__}, came {_short(value)}")
+
+
+def _frame_of(thread: int) -> FrameType | None:
+    """Give what a thread is just doing."""
+    # CPython 3.11 makes frame objects here while it holds a lock that each start of a
+    # thread needs. If the collector runs on that occasion and lets others run, the whole
+    # process stands still for ever (python/cpython issue 106883).
+    with _looking:
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            return sys._current_frames().get(thread)  # noqa: SLF001
+        finally:
+            if collecting:
+                gc.enable()
 
 
 def _agree(peer: Peer, header: str | None) -> None:
