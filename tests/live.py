@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import queue
 import ssl
 import sys
@@ -57,7 +58,13 @@ class in_thread:
         return self
 
     def _stack(self) -> list[str]:
-        frame = sys._current_frames().get(self._thread.ident or 0)
+        # CPython 3.11 stands still for ever where the collector runs in here while another
+        # thread starts (python/cpython issue 106883).
+        gc.disable()
+        try:
+            frame = sys._current_frames().get(self._thread.ident or 0)
+        finally:
+            gc.enable()
         names = []
         while frame is not None:
             names.append(frame.f_code.co_name)

@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
-from .assembling import ASSEMBLING
-from .control import CONTROL
+from .closes import CLOSES
+from .ending import ENDING
+from .failures import FAILURES
 from .framing import FRAMING
+from .giving import GIVING
+from .handshakes import HANDSHAKES
+from .inflating import INFLATING
 from .living import LIVING
 from .mutant import Mutant, MutantBackend
+from .ordinary import ORDINARY
+from .pongs import PONGS_WRONG
+from .requests import REQUESTS
 from .sending import SENDING
+from .sizes import SIZES
+from .stalling import STALLING
+from .surfaces import SURFACES
+from .texts import TEXTS
+from .waiting import WAITING
 
-__all__ = ["MUTANTS", "Mutant", "MutantBackend"]
+__all__ = ["MUTANTS", "UNBROKEN", "Mutant", "MutantBackend"]
 
-MUTANTS: tuple[Mutant, ...] = (*FRAMING, *CONTROL, *ASSEMBLING, *SENDING, *LIVING)
+UNBROKEN = Mutant("unbroken", ())
+"""One that breaks nothing: what it fails is the harness's doing."""
+
+MUTANTS: tuple[Mutant, ...] = (
+    *FRAMING,
+    *PONGS_WRONG,
+    *CLOSES,
+    *FAILURES,
+    *TEXTS,
+    *SIZES,
+    *INFLATING,
+    *GIVING,
+    *WAITING,
+    *ENDING,
+    *LIVING,
+    *STALLING,
+    *SENDING,
+    *HANDSHAKES,
+    *SURFACES,
+    *REQUESTS,
+    *ORDINARY,
+)

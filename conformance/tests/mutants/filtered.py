@@ -7,14 +7,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask_threaded_sockets_conformance.wire import FrameReader, frame, header_of, mask
+from flask_threaded_sockets_conformance.wire import (
+    CLOSE,
+    FIN,
+    PONG,
+    FrameReader,
+    frame,
+    header_of,
+    mask,
+)
 
 from flask_threaded_sockets.backend import Buffer, Protocol, Upgrade
 from flask_threaded_sockets.codec import BuiltinProtocol, Role
 from flask_threaded_sockets.events import Event
 from flask_threaded_sockets.options import ConnectionOptions
 
-__all__ = ["Filtered", "Header"]
+__all__ = ["Answering", "Filtered", "Header"]
 
 
 @dataclass
@@ -184,3 +192,35 @@ class Filtered(Protocol):
         output = bytes(self._output)
         self._output.clear()
         return [output] if output else []
+
+
+class Answering(Filtered):
+    """Tell answers from what the app sends."""
+
+    def __init__(self, upgrade: Upgrade, options: ConnectionOptions) -> None:
+        super().__init__(upgrade, options)
+        self.of_app = False
+
+    def going(self, first: int, payload: bytes) -> bytes:
+        if first == FIN | PONG and not self.of_app:
+            return self.answer(payload)
+        if first == FIN | CLOSE and not self.of_app:
+            return self.answer_close(payload)
+        return frame(first, payload, None)
+
+    def answer(self, payload: bytes) -> bytes:
+        return frame(FIN | PONG, payload, None)
+
+    def answer_close(self, payload: bytes) -> bytes:
+        """Write the Close that answers one, or that fails the connection."""
+        return frame(FIN | CLOSE, payload, None)
+
+    def send_pong(self, payload: bytes) -> None:
+        self.of_app = True
+        super().send_pong(payload)
+        self.of_app = False
+
+    def send_close(self, code: int | None, reason: str = "") -> None:
+        self.of_app = True
+        super().send_close(code, reason)
+        self.of_app = False
