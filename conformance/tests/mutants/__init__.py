@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from .calls import CALLS
 from .closes import CLOSES
+from .deflating import DEFLATING
 from .ending import ENDING
 from .failures import FAILURES
 from .framing import FRAMING
@@ -12,6 +14,7 @@ from .inflating import INFLATING
 from .living import LIVING
 from .mutant import Mutant, MutantBackend
 from .ordinary import ORDINARY
+from .parting import PARTING
 from .pongs import PONGS_WRONG
 from .requests import REQUESTS
 from .sending import SENDING
@@ -40,8 +43,11 @@ MUTANTS: tuple[Mutant, ...] = (
     *LIVING,
     *STALLING,
     *SENDING,
+    *DEFLATING,
+    *PARTING,
     *HANDSHAKES,
     *SURFACES,
     *REQUESTS,
     *ORDINARY,
+    *CALLS,
 )

@@ -154,7 +154,11 @@ FRAMING = (
     ),
     Mutant(
         "reserved-data-opcodes-ignored",
-        ("framing.opcode-[3-7]*", "endings.protocol-error-wakes-receive"),
+        (
+            "framing.opcode-[3-7]*",
+            "endings.protocol-error-wakes-receive",
+            "endings.no-leaks",
+        ),
         ReservedDataOpcodes,
     ),
     Mutant("reserved-control-opcodes-ignored", ("framing.opcode-[b-f]",), ReservedControlOpcodes),
