@@ -159,7 +159,12 @@ CALLS = (
     ),
     Mutant(
         "false-is-binary",
-        ("websocket.send-str-binary-false", "websocket.send-bytes-as-text"),
+        (
+            "websocket.send-str-binary-false",
+            "websocket.send-bytes-as-text",
+            "websocket.frame-text",
+            "websocket.refuses-send-invalid-text",
+        ),
         patch=wrapping("send", false_is_true),
     ),
 )

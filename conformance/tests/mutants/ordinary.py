@@ -163,7 +163,9 @@ ORDINARY = (
         ),
         LongFormEarly,
     ),
-    Mutant("126-bytes-refused", ("framing.text-12[678]",), ShortestLongForm),
+    Mutant(
+        "126-bytes-refused", ("framing.text-12[678]", "framing.binary-12[678]"), ShortestLongForm
+    ),
     Mutant(
         "first-key-for-ever",
         (

@@ -118,11 +118,7 @@ WAITING = (
     ),
     Mutant(
         "receive-not-woken-by-close",
-        (
-            "endings.close-in-receive",
-            "websocket.close-within-timeout",
-            "limits.slow-reader-gets-all",
-        ),
+        ("endings.close-in-receive", "websocket.close-within-timeout"),
         connection=NotWokenByPeersClose,
     ),
     Mutant(
