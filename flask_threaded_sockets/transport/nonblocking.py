@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import socket
 import ssl
@@ -11,12 +12,15 @@ from typing import Any, Final
 
 from ..backend import Buffer
 from .base import Transport
-from .waiting import wait_socket
+from .waiting import native_socket, wait_socket
 
 __all__ = ["NonBlockingTransport"]
 
 # One SSL_write is retried whole when the kernel's buffer is full, so it is kept short.
 _TLS_WRITE_MAX: Final = 64 * 1024
+
+# Header, payload and what encryption may add (RFC 5246 section 6.2.3).
+_TLS_RECORD_MAX: Final = 5 + 2**14 + 2048
 
 
 class NonBlockingTransport(Transport):
@@ -43,11 +47,11 @@ class NonBlockingTransport(Transport):
         return count
 
     def recv_ready(self, size: int) -> bytes | None:  # noqa: D102
-        data: bytes | None = self._read(lambda: self._sock.recv(size))
+        data: bytes | None = self._read(lambda: self._sock.recv(size), b"")
         return data
 
     def recv_ready_into(self, buffer: memoryview) -> int | None:  # noqa: D102
-        count: int | None = self._read(lambda: self._sock.recv_into(buffer))
+        count: int | None = self._read(lambda: self._sock.recv_into(buffer), 0)
         return count
 
     def wait(self, timeout: float | None) -> bool:  # noqa: D102
@@ -59,15 +63,32 @@ class NonBlockingTransport(Transport):
                     return True
         return super().wait(timeout)
 
-    def _read(self, call: Callable[[], Any]) -> Any:
+    def _read(self, call: Callable[[], Any], end: bytes | int) -> Any:
         try:
             with self._call_lock:
+                if self._woken and self._would_meet_the_end():
+                    return end
                 return call()
         except (ssl.SSLWantReadError, BlockingIOError):
             return None
         except ssl.SSLWantWriteError:  # a key update: the peer must read first
             wait_socket(self.fileno(), write=True, timeout=self.send_timeout)
             return None
+
+    def _would_meet_the_end(self) -> bool:
+        """Tell whether OpenSSL has no whole record to read before the end that we made.
+
+        It answers the end of a stream with a fatal alert, in the place of a close_notify
+        and behind which nothing is read any more: the peer's Close may yet come.
+        """
+        if getattr(self._sock, "_sslobj", None) is None or self._sock.pending():
+            return False
+        try:
+            # The base class's method: SSLSocket.recv takes no flags.
+            data = _socket.socket.recv(native_socket(self._sock), _TLS_RECORD_MAX, socket.MSG_PEEK)
+        except OSError:  # for the call itself to find
+            return False
+        return len(data) < 5 or len(data) < 5 + int.from_bytes(data[3:5], "big")
 
     def _send_some(self, buffers: Sequence[Buffer]) -> int:
         total = 0

@@ -109,6 +109,28 @@ def test_close_wakes_a_blocked_receive(secure):
 
 
 @both_hosts
+def test_late_answer_to_a_close_that_woke_a_receive_is_read_and_the_end_is_clean(
+    serve, certificate
+):
+    # OpenSSL sends an alert when it meets the end of a stream, even one that is our own doing.
+    woken = threading.Event()
+
+    def handler(ws):
+        receiver = in_thread(ws.receive).receiving()
+        ws.close(3000, "bye")
+        assert receiver.result() is None
+        woken.set()
+
+    peer = serve(handler, certificate=certificate, SOCKETS_CLOSE_TIMEOUT=DEADLINE).open()
+    assert peer.frame() == Frame(CLOSE, wire("0b b8") + b"bye")
+    assert woken.wait(DEADLINE)
+    began = time.monotonic()
+    peer.send(frame(TEXT, b"late"), close_frame(3000))
+    assert peer.frames_to_end(answer=False) == []  # a close_notify, no alert and no cut
+    assert time.monotonic() - began < DEADLINE / 2  # the answer was read
+
+
+@both_hosts
 def test_close_ends_the_stream_with_a_close_notify(serve, certificate):
     live = serve(lambda ws: ws.close(3000), certificate=certificate)
     with live.open() as peer:
