@@ -59,7 +59,6 @@ ROUTING = "Flask's and Werkzeug's own doing, with hardly a line of this package 
 FAILED_BY_NONE: dict[str, str] = {
     "compression.accepts": "without compression all cases of the area fail",
     "concurrency.fifty-at-once": "a crowd of what every other case has one of",
-    "configuration.no-pings": "a Ping nobody asked for is passed over in most cases",
     "endings.abort-in-view": ROUTING,
     "endings.teardown-after-return": ROUTING,
     "endings.signals-not-handled": "in a process of its own, where the core cannot be patched",

@@ -154,7 +154,12 @@ CALLS = (
     ),
     Mutant(
         "clients-unknown",
-        ("websocket.broadcast", "websocket.clients-*"),
+        (
+            "websocket.broadcast",
+            "websocket.clients-*",
+            "concurrency.broadcast-while-clients-come-and-go",
+            "endings.server-shutdown",
+        ),
         patch=clients_unknown,
     ),
     Mutant(
@@ -162,6 +167,7 @@ CALLS = (
         (
             "websocket.send-str-binary-false",
             "websocket.send-bytes-as-text",
+            "compression.send-frame-is-not-compressed",
             "websocket.frame-text",
             "websocket.refuses-send-invalid-text",
         ),

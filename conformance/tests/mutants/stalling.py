@@ -164,6 +164,23 @@ class GoingAwayNotSent(Filtered):
             self._output.clear()
 
 
+class SendTimeoutInAll(ThreadedConnection):
+    """Let the send timeout run from the beginning of a large message to its end."""
+
+    __slots__ = ()
+
+    def send(
+        self, opcode: int, payload: Buffer, *, fin: bool = True, compress: bool = True
+    ) -> None:
+        timer = threading.Timer(self._options.send_timeout, self.abort)
+        if len(payload) > 1_000_000:
+            timer.start()
+        try:
+            super().send(opcode, payload, fin=fin, compress=compress)
+        finally:
+            timer.cancel()
+
+
 class ClosingProlonged(ThreadedConnection):
     """Begin the close timeout anew with whatever the peer sends."""
 
@@ -211,7 +228,12 @@ STALLING = (
         ("liveness.silent-within-frame",),
         connection=WaitsForWholeMessage,
     ),
-    Mutant("silence-is-an-end", ("liveness.silence-is-no-end",), connection=Impatient),
+    Mutant(
+        "silence-is-an-end",
+        ("liveness.silence-is-no-end", "configuration.no-pings"),
+        connection=Impatient,
+        may_fail={"endings.reload": "the reloader looks once a second, and the client is silent"},
+    ),
     Mutant(
         "no-keepalive-while-sending",
         ("liveness.never-reads-keepalive",),
@@ -268,7 +290,7 @@ STALLING = (
         ),
         connection=EndNotSeen,
         may_fail={
-            "websocket.messages-before-fin": "its handler receives in the end, when the case gives up"
+            "websocket.messages-before-fin": "its handler receives when the case gives up, too"
         },
     ),
     Mutant(
@@ -287,4 +309,5 @@ STALLING = (
         ("endings.flooding-client", "liveness.drips-after-close"),
         connection=ClosingProlonged,
     ),
+    Mutant("send-timeout-in-all", ("limits.slow-reader-gets-all",), connection=SendTimeoutInAll),
 )
