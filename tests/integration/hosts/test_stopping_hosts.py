@@ -28,7 +28,12 @@ def crowd(it: Hosted, count: int = 50) -> list[Peer]:
     if not it.server.concurrent:
         count = 1
     paths = ("/echo", "/idle", "/push")
-    return [it.open(paths[number % 3]) for number in range(count)]
+    peers = [it.open(paths[number % 3]) for number in range(count)]
+    if it.server.concurrent:
+        # By now the main thread of gunicorn's gthread has handed them all over. SIGINT while
+        # it does makes it wait for its own lock for ever (27.0.1, ThreadWorker.handle_quit).
+        assert it.get("/") == "Hello"
+    return peers
 
 
 def last_words(peers: list[Peer]) -> set[bytes]:
