@@ -29,9 +29,6 @@ __all__ = ["ThreadedWebsocketServer", "ThreadedWsWSGIServer"]
 # Seconds a client has for its TLS handshake and the head of its request together.
 _HEAD_TIMEOUT: Final = 20.0
 
-# Until when its thread's client may take, on the monotonic clock.
-_head: Final = threading.local()
-
 # In the place of a WebSocket's request headers, which stand in its environ.
 _NO_HEADERS: Final = http.client.HTTPMessage()
 
@@ -74,7 +71,12 @@ class _RequestHandler(WSGIRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.rfile.close()
-        self._reader = _RequestReader(self.connection, _head.deadline)
+        # What is left after a TLS handshake; a thread-local would cost each open WebSocket
+        # half a kilobyte.
+        left = self.connection.gettimeout()
+        server: Any = self.server
+        deadline = time.monotonic() + (server.head_timeout if left is None else left)
+        self._reader = _RequestReader(self.connection, deadline)
         # Half of the 1024 bytes of most heads, but an open WebSocket keeps it.
         self.rfile = io.BufferedReader(self._reader, 512)
 
@@ -156,12 +158,13 @@ class ThreadedWebsocketServer(ThreadedWSGIServer):
         """Serve one connection; runs in its own thread."""
         # Clients that go away, port probes and failed TLS handshakes are nobody's error.
         with contextlib.suppress(ConnectionError, TimeoutError, ssl.SSLError):
-            _head.deadline = time.monotonic() + self.head_timeout
             if self.ssl_context is None:
                 super().finish_request(request, client_address)
                 return
+            deadline = time.monotonic() + self.head_timeout
             request.settimeout(self.head_timeout)  # for the whole of the handshake
             with self.ssl_context.wrap_socket(request, server_side=True) as tls:
+                tls.settimeout(max(deadline - time.monotonic(), 0.001))
                 super().finish_request(tls, client_address)
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002
