@@ -126,7 +126,7 @@ def ping_behind_messages_while_busy(t: Trial) -> None:
     done = threading.Event()
 
     def handler(ws: WebSocket) -> list[object]:
-        done.wait(t.patience)
+        done.wait(2 * t.patience)  # longer than the Pong is waited for
         return [ws.receive() for _ in range(3)]
 
     peer = t.connect(handler)

@@ -227,7 +227,7 @@ def messages_before_close(t: Trial) -> None:
     go = threading.Event()
 
     def handler(ws: WebSocket) -> tuple[object, ...]:
-        go.wait(t.patience)
+        go.wait(2 * t.patience)  # longer than the Close is waited for
         return collect(ws)
 
     peer = t.connect(handler)
@@ -246,7 +246,7 @@ def messages_before_fin(t: Trial) -> None:
     go = threading.Event()
 
     def handler(ws: WebSocket) -> tuple[object, ...]:
-        go.wait(t.patience)
+        go.wait(2 * t.patience)  # longer than closed is waited for
         return collect(ws)
 
     peer = t.connect(handler)

@@ -76,6 +76,7 @@ LIVING = (
         "nothing-seen-without-receive",
         (
             "close.answer-while-busy",
+            "control.ping-behind-messages-while-busy",
             "control.ping-while-handler-is-busy",
             "configuration.ping-*",
             "configuration.pings-*",
@@ -91,6 +92,8 @@ LIVING = (
             "websocket.close-after-peer",
             "websocket.close-on-dead-link",
             "websocket.close-wakes-receive",
+            "websocket.messages-before-close",
+            "websocket.messages-before-fin",
             "websocket.ping-after-fin",
             "websocket.ping-after-peer",
             "websocket.ping-after-reset",
@@ -106,9 +109,6 @@ LIVING = (
             "websocket.send-none-after-reset",
         ),
         connection=Unwatched,
-        may_fail={
-            "control.ping-behind-messages-while-busy": "its handler receives when the case gives up"
-        },
     ),
     Mutant(
         "frames-mixed",

@@ -274,6 +274,7 @@ STALLING = (
             "websocket.attributes-after-close",
             "websocket.close-after-peer",
             "websocket.close-on-dead-link",
+            "websocket.messages-before-fin",
             "websocket.ping-after-fin",
             "websocket.ping-after-peer",
             "websocket.ping-after-reset",
@@ -289,9 +290,6 @@ STALLING = (
             "websocket.send-none-after-reset",
         ),
         connection=EndNotSeen,
-        may_fail={
-            "websocket.messages-before-fin": "its handler receives when the case gives up, too"
-        },
     ),
     Mutant(
         "going-away-not-sent",
