@@ -111,7 +111,7 @@ def proxied(
     program = shutil.which(request.param, path=SEARCH)
     if program is None and not os.environ.get("CI"):
         pytest.skip(f"{request.param} not found (Debian's package of that name)")
-    assert program, f"{request.param} not found"  # .ci/run installs it
+    assert program, f"{request.param} not found"
     monkeypatch.setenv("HOSTED_BEHIND_PROXY", "1")
     server = start("own")
     port = free_port()
