@@ -343,9 +343,14 @@ def slow_reader_gets_all(t: Trial) -> None:
     Expect: the timeout is for standstill alone: all bytes come.
     """
     size = 24_000_000  # the kernel takes some 4 MB at once
-    peer = t.connect(
-        lambda ws: ws.send(bytes(size)), config={"send_timeout": 3}, receive_buffer=65536
-    )
+    go = threading.Event()
+
+    def handler(ws: WebSocket) -> None:
+        go.wait(t.patience)
+        ws.send(bytes(size))
+
+    peer = t.connect(handler, config={"send_timeout": 3}, receive_buffer=65536)
+    go.set()  # nothing of it was read with the 101
     got = 0
     while got < size + 10:
         data = peer.socket.recv(240_000)
