@@ -7,13 +7,11 @@ import os
 import re
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 pytestmark = [
-    pytest.mark.skipif(find_spec("kosoku") is None, reason="kosoku has the cases"),
     # Each pytest that is run here imports all of them.
     pytest.mark.timeout(600),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from flask_threaded_sockets_conformance import results
 from flask_threaded_sockets_conformance.cases import all_cases
 from flask_threaded_sockets_conformance.runner import Outcome, run_cases
 from flask_threaded_sockets_conformance.server import Stack
@@ -10,8 +11,6 @@ from mutants import Mutant, MutantBackend
 
 from flask_threaded_sockets.backend import Feature
 from flask_threaded_sockets.plugins import register_backend, unregister_backend
-
-results = pytest.importorskip("flask_threaded_sockets_conformance.results")
 
 
 def outcomes_without(feature: Feature) -> list[Outcome]:
