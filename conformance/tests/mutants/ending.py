@@ -107,6 +107,24 @@ class AbnormalIsNormal(ThreadedConnection):
         return 1000 if code == 1006 else code
 
 
+# Where something is sent on a connection that has ended.
+SENT_ON_CLOSED = (
+    "websocket.send-after-*",
+    "websocket.send-frame-after-*",
+    "close.nothing-after-close",
+    "concurrency.close-against-send",
+    "concurrency.close-while-send-blocks",
+    "configuration.route-send-timeout",
+    "endings.bad-utf-8-wakes-receive",
+    "endings.ended-with-handler",
+    "endings.foreign-error-is-not",
+    "endings.protocol-error-wakes-receive",
+    "endings.too-big-wakes-receive",
+    "limits.send-timeout",
+    "liveness.never-reads-keepalive",
+    "liveness.pushes-until-closed",
+)
+
 ENDING = (
     Mutant(
         "close-sent-again",
@@ -152,42 +170,12 @@ ENDING = (
     ),
     Mutant(
         "send-on-closed-ignored",
-        (
-            "websocket.send-after-*",
-            "websocket.send-frame-after-*",
-            "close.nothing-after-close",
-            "concurrency.close-against-send",
-            "concurrency.close-while-send-blocks",
-            "configuration.route-send-timeout",
-            "endings.bad-utf-8-wakes-receive",
-            "endings.ended-with-handler",
-            "endings.foreign-error-is-not",
-            "endings.protocol-error-wakes-receive",
-            "endings.too-big-wakes-receive",
-            "limits.send-timeout",
-            "liveness.never-reads-keepalive",
-            "liveness.pushes-until-closed",
-        ),
+        SENT_ON_CLOSED,
         connection=SilentOnClosed,
     ),
     Mutant(
         "send-raises-foreign-error",
-        (
-            "websocket.send-after-*",
-            "websocket.send-frame-after-*",
-            "close.nothing-after-close",
-            "concurrency.close-against-send",
-            "concurrency.close-while-send-blocks",
-            "configuration.route-send-timeout",
-            "endings.bad-utf-8-wakes-receive",
-            "endings.ended-with-handler",
-            "endings.foreign-error-is-not",
-            "endings.protocol-error-wakes-receive",
-            "endings.too-big-wakes-receive",
-            "limits.send-timeout",
-            "liveness.never-reads-keepalive",
-            "liveness.pushes-until-closed",
-        ),
+        SENT_ON_CLOSED,
         connection=ForeignError,
     ),
     Mutant(

@@ -96,22 +96,25 @@ LARGE = (
     "websocket.send-large",
 )
 
+# Where the server sends 64 KiB and more, or fragments.
+SENT_LARGE = (
+    *LARGE,
+    "compression.client-window-*",
+    "compression.long",
+    "compression.many-fragments",
+    "compression.server-*",
+    "concurrency.both-flood",
+    "concurrency.close-against-send",
+    "concurrency.eight-senders",
+    "concurrency.pings-between-large-messages",
+    "fragmentation.many-fragments",
+    "websocket.buffer-may-be-reused",
+)
+
 SENDING = (
     Mutant(
         "large-frames-masked",
-        (
-            *LARGE,
-            "compression.client-window-*",
-            "compression.long",
-            "compression.many-fragments",
-            "compression.server-*",
-            "concurrency.both-flood",
-            "concurrency.close-against-send",
-            "concurrency.eight-senders",
-            "concurrency.pings-between-large-messages",
-            "fragmentation.many-fragments",
-            "websocket.buffer-may-be-reused",
-        ),
+        SENT_LARGE,
         MaskedLarge,
     ),
     Mutant(
@@ -121,19 +124,7 @@ SENDING = (
     ),
     Mutant(
         "opcode-repeated-on-continuation",
-        (
-            *LARGE,
-            "compression.client-window-*",
-            "compression.long",
-            "compression.many-fragments",
-            "compression.server-*",
-            "concurrency.both-flood",
-            "concurrency.close-against-send",
-            "concurrency.eight-senders",
-            "concurrency.pings-between-large-messages",
-            "fragmentation.many-fragments",
-            "websocket.buffer-may-be-reused",
-        ),
+        SENT_LARGE,
         RepeatedOpcode,
     ),
     Mutant(
