@@ -144,9 +144,9 @@ class ThreadedConnection(Connection):
             self._finished = True
             return
         with self._codec_lock:
+            self._begin_closing(CloseCode.ABNORMAL)  # before the protocol refuses a sender
             if not self._last_word:
                 self._protocol.receive_eof()
-                self._protocol.events()
         self._drop(CloseCode.ABNORMAL)
 
     def _take(self, data: bytes | int) -> None:
@@ -274,7 +274,7 @@ class ThreadedConnection(Connection):
             ending.closer_waits = True
             self._await_close(ending, min(time.monotonic() + limit, ending.deadline))
 
-    def _begin_closing(self, code: int, reason: str) -> Ending:
+    def _begin_closing(self, code: int, reason: str = "") -> Ending:
         """Let no message out any more; the first cause counts; under the codec lock."""
         if self._ending is None:
             self._ending = Ending(code, reason, self._options.close_timeout)
