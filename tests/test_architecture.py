@@ -31,7 +31,7 @@ LAYERS: list[set[str]] = [
     {"choice"},
     {"transport"},
     {"ending", "inbound", "keepalive", "outbound"},
-    {"monitor"},
+    {"monitor", "shell"},
     {"connection"},
     {"protocol_backend"},
     {"builtin"},
@@ -62,7 +62,7 @@ NOT_FOR_CODEC = {
 }
 
 # The router knows of routes and requests; frames are somebody else's.
-NOT_FOR_ROUTER = {"codec", "builtin", "connection", "transport", "monitor"}
+NOT_FOR_ROUTER = {"codec", "builtin", "connection", "shell", "transport", "monitor"}
 
 # Imports inside a function, each with its reason: (module, imported): reason.
 DEFERRED = {
