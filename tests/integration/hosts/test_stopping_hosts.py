@@ -17,6 +17,7 @@ from wire import wire
 
 GOING_AWAY = wire("03 e9")
 LIMIT = 3.0  # seconds from the signal to the end of the process
+POLL = 1.0  # seconds within which a reloader sees that a file has changed
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -145,6 +146,15 @@ def test_worker_timeout_does_not_end_a_healthy_connection(start, name: str) -> N
     assert it.state()["pid"] == pid
 
 
+def runs(pid: int) -> bool:
+    """Tell whether a process is there and is no zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
 @pytest.fixture(autouse=True)
 def reloading(monkeypatch: pytest.MonkeyPatch) -> None:
     """Add our own server with Werkzeug's reloader; only its reload is another."""
@@ -181,6 +191,10 @@ def test_reloader_closes_all_and_the_new_process_serves(
     replace_text(project / "app.py", source.replace('return "Hello"', 'return "Changed"'))
     assert last_words(peers) == {GOING_AWAY}
     print(f"MEASURED reload {name} closes after {time.monotonic() - began:.2f} s")
+    wait_for(lambda: not runs(old), "end of the old process", 10)
+    took = time.monotonic() - began
+    print(f"MEASURED reload {name} is gone after {took:.2f} s")
+    assert took < LIMIT + POLL
 
     def serves() -> bool:
         try:
