@@ -50,7 +50,7 @@ def uwsgi(port: int, pair: list[str]) -> list[str]:
     where = [f"--http-socket=127.0.0.1:{port}", "--module=app:app", "--master"]
     program = str(Path(sys.executable).with_name("uwsgi"))
     home = f"--home={sys.prefix}"
-    return [program, *where, home, "--threads=60", "--ignore-write-errors"]
+    return [program, *where, home, "--threads=60", "--ignore-write-errors", "--die-on-term"]
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ class Hosted:
 
     def access_lines(self, path: str, since: int) -> list[str]:
         assert self.server.access is not None
-        pattern = re.compile(self.server.access.format(path=path))
+        pattern = re.compile(self.server.access.format(path=re.escape(path)))
         lines = self.process.output[since:].splitlines()
         ours = "flask_threaded_sockets.access"  # the package's own line, whose logger is on here
         return [line for line in lines if ours not in line and pattern.search(line)]
