@@ -22,6 +22,7 @@ from .choice import Choice, choose_backend
 from .clients import Client, clients
 from .gateway import Gateway
 from .handshake import is_upgrade
+from .hosting import advise_at_start
 from .opening import Ending, Observer, Opening
 from .refusals import UpgradeRequired
 from .settings import PREFIX, Policy, Settings, check_features
@@ -67,6 +68,7 @@ class AppState:
         request_started.connect(_correct_routing, app)
         if self._settings.handle_signals:
             stopping.install()
+        advise_at_start(self._settings.max_connections)
 
     @property
     def backend(self) -> Backend:

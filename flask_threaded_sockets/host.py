@@ -46,15 +46,24 @@ class Host(ABC):
         """
         return None
 
-    def threads(self, environ: WSGIEnvironment) -> int | None:  # noqa: ARG002
+    def threads(self, environ: WSGIEnvironment | None) -> int | None:  # noqa: ARG002
         """Tell how many requests a process serves at a time, open WebSockets included.
 
-        Asked once per process. ``None``: without a limit, or not to be found out.
+        Args:
+            environ: a request's; ``None``: an app is being made, and there was none yet.
+
+        Returns:
+            ``None``: without a limit, or not to be found out. Before the first request
+            also: this process is not known to be this server's. Then it is asked again.
         """
         return None
 
-    def warning(self, environ: WSGIEnvironment) -> str | None:  # noqa: ARG002
-        """Tell what the user should know of this server as it is set up; logged once."""
+    def warning(self, environ: WSGIEnvironment | None) -> str | None:  # noqa: ARG002
+        """Tell what the user should know of this server as it is set up; logged once.
+
+        Args:
+            environ: as for :meth:`threads`.
+        """
         return None
 
     @abstractmethod

@@ -21,7 +21,7 @@ from .refusals import Refusal
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-__all__ = ["HOST_KEY", "HostUnsupported", "advise", "check_host", "find_host"]
+__all__ = ["HOST_KEY", "HostUnsupported", "advise", "advise_at_start", "check_host", "find_host"]
 
 logger = logging.getLogger("flask_threaded_sockets")
 
@@ -78,22 +78,31 @@ class _Advice:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards the two below
-        self._threads: int | None = None
-        self._asked = False
+        self._known = False
+        self._threads: int | None = None  # None, too, once they were said to be too few
 
-    def advise(self, host: Host, environ: WSGIEnvironment, limit: int | None) -> None:
+    def start(self, limit: int | None) -> None:
+        for host in hosts():
+            if self._look(host, None, limit, 0):
+                return
+
+    def opening(self, host: Host, environ: WSGIEnvironment, limit: int | None) -> None:
+        # The one that is being opened is not among the clients yet.
+        self._look(host, environ, limit, len(clients) + 1)
+
+    def _look(
+        self, host: Host, environ: WSGIEnvironment | None, limit: int | None, number: int
+    ) -> bool:
+        """Log what is new; tell whether anything is known of the host."""
+        warning = None
         with self._lock:
-            first, self._asked = not self._asked, True
-            if first:
-                self._threads = host.threads(environ)
+            if not self._known:
+                self._threads, warning = host.threads(environ), host.warning(environ)
+                self._known = environ is not None or (self._threads, warning) != (None, None)
             threads = self._threads
-            # The one that is being opened is not among the clients yet.
-            scarce = threads is not None and (
-                (first and limit is not None and limit >= threads) or len(clients) + 2 > threads
-            )
+            scarce = threads is not None and max(number, limit or 1) >= threads
             if scarce:
-                self._threads = None  # said
-        warning = host.warning(environ) if first else None
+                self._threads = None
         if warning is not None:
             logger.warning("%s", warning)
         if scarce:
@@ -103,12 +112,22 @@ class _Advice:
                 "websockets, or set a limit below their number",
                 host.name,
                 "1 request" if threads == 1 else f"{threads} requests",
-                len(clients) + 1,
+                number,
                 limit,
             )
+        return self._known
 
 
 _advice = _Advice()
+
+
+def advise_at_start(limit: int | None) -> None:
+    """Log what is known before any request of the server as it is set up.
+
+    Args:
+        limit: ``SOCKETS_MAX_CONNECTIONS``.
+    """
+    _advice.start(limit)
 
 
 def advise(host: Host, environ: WSGIEnvironment, limit: int | None) -> None:
@@ -119,7 +138,7 @@ def advise(host: Host, environ: WSGIEnvironment, limit: int | None) -> None:
         environ: a request's that is about to become a WebSocket.
         limit: ``SOCKETS_MAX_CONNECTIONS``.
     """
-    _advice.advise(host, environ, limit)
+    _advice.opening(host, environ, limit)
 
 
 def _begin_anew() -> None:

@@ -31,7 +31,7 @@ class CherootHost(Host):
             return None
         return "cheroot's TLS is pyOpenSSL's: use cheroot.ssl.builtin.BuiltinSSLAdapter"
 
-    def threads(self, environ: WSGIEnvironment) -> int | None:  # noqa: ARG002, D102
+    def threads(self, environ: WSGIEnvironment | None) -> int | None:  # noqa: ARG002, D102
         # Cheroot 11.1's threads know their server; it never has more than the minimum
         # unless somebody makes it grow.
         server = getattr(threading.current_thread(), "server", None)

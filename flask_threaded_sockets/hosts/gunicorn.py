@@ -32,6 +32,10 @@ def current_worker() -> Any | None:
     return worker if hasattr(worker, "cfg") and hasattr(worker, "alive") else None
 
 
+def _is_sync(worker: Any | None) -> bool:
+    return type(worker).__module__ == "gunicorn.workers.sync"
+
+
 class GunicornHost(Host):
     """Take the socket from ``gunicorn.socket``; it is gevent's own under that worker."""
 
@@ -43,16 +47,16 @@ class GunicornHost(Host):
     def claims(self, environ: WSGIEnvironment) -> bool:  # noqa: D102
         return "gunicorn.socket" in environ
 
-    def threads(self, environ: WSGIEnvironment) -> int | None:  # noqa: D102
+    def threads(self, environ: WSGIEnvironment | None) -> int | None:  # noqa: ARG002, D102
         worker = current_worker()
-        if worker is None or not environ.get("wsgi.multithread"):
+        if worker is None or _is_sync(worker):
             return None
         pool = hasattr(worker, "tpool")  # gthread; gevent has a greenlet per connection
         number: int = worker.cfg.threads if pool else worker.cfg.worker_connections
         return number
 
-    def warning(self, environ: WSGIEnvironment) -> str | None:  # noqa: D102
-        if environ.get("wsgi.multithread"):
+    def warning(self, environ: WSGIEnvironment | None) -> str | None:  # noqa: ARG002, D102
+        if not _is_sync(current_worker()):
             return None
         return (
             "gunicorn's sync worker carries one websocket at a time, answers nothing else "

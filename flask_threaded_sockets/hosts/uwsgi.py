@@ -53,8 +53,8 @@ class UwsgiHost(Host):
             return "uWSGI runs no threads: start it with --threads 100"
         return None
 
-    def threads(self, environ: WSGIEnvironment) -> int | None:  # noqa: ARG002, D102
-        return _option("threads") or 1
+    def threads(self, environ: WSGIEnvironment | None) -> int | None:  # noqa: ARG002, D102
+        return (_option("threads") or 1) if "uwsgi" in sys.modules else None
 
     def take(self, environ: WSGIEnvironment) -> tuple[Any, bytes]:  # noqa: D102
         sock = socket.socket(fileno=os.dup(sys.modules["uwsgi"].connection_fd()))

@@ -22,9 +22,10 @@ class WerkzeugHost(Host):
     def claims(self, environ: WSGIEnvironment) -> bool:  # noqa: D102
         return "werkzeug.socket" in environ
 
-    def threads(self, environ: WSGIEnvironment) -> int | None:  # noqa: D102
-        several = environ.get("wsgi.multithread") or environ.get("wsgi.multiprocess")
-        return None if several else 1
+    def threads(self, environ: WSGIEnvironment | None) -> int | None:  # noqa: D102
+        if environ is None or environ.get("wsgi.multithread") or environ.get("wsgi.multiprocess"):
+            return None
+        return 1
 
     def take(self, environ: WSGIEnvironment) -> tuple[Any, bytes]:  # noqa: D102
         sock = environ["werkzeug.socket"]

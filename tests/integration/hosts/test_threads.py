@@ -46,17 +46,47 @@ def test_log_says_once_that_sockets_take_the_last_threads(start, name, options, 
 
 
 @pools
-def test_log_says_with_the_first_socket_that_the_limit_is_no_help(
-    start, name, options, number
-) -> None:
+def test_start_up_says_that_the_limit_is_no_help(start, name, options, number) -> None:
     it = start(name, options=options, SOCKETS_MAX_CONNECTIONS=number)
+    if name == "cheroot":  # nothing is known of it before it has served somebody
+        assert warnings(it) == []
+        it.open("/echo")
+    (line,) = warnings(it)
+    assert f"serves {number} requests {SCARCE}" in line
+    opened = int(name == "cheroot")
+    assert f"(now {opened} open, SOCKETS_MAX_CONNECTIONS is {number})" in line
+    it.open("/echo")
+    assert it.get("/") == "Hello"
+    assert warnings(it) == [line]
+
+
+def test_start_up_says_that_one_thread_carries_no_socket_and_a_request(start) -> None:
+    it = start("uwsgi", options=["--threads=1"])
+    (line,) = warnings(it)
+    assert f"uWSGI serves 1 request {SCARCE}" in line
+    assert "(now 0 open, SOCKETS_MAX_CONNECTIONS is None)" in line
+
+
+def test_limit_that_is_set_after_the_start_is_looked_at_with_the_first_socket(start) -> None:
+    it = start("gunicorn gthread", options=["--threads=3"])
+    assert it.get("/limit/3") == "3"
+    assert warnings(it) == []
     it.open("/echo")
     (line,) = warnings(it)
-    assert f"(now 1 open, SOCKETS_MAX_CONNECTIONS is {number})" in line
+    assert "(now 1 open, SOCKETS_MAX_CONNECTIONS is 3)" in line
 
 
-def test_gunicorns_sync_worker_is_said_to_carry_one_socket(start) -> None:
+def test_worker_of_a_preloaded_app_says_it_with_the_first_socket(start) -> None:
+    it = start("gunicorn gthread", options=["--threads=3", "--preload"], SOCKETS_MAX_CONNECTIONS=3)
+    assert warnings(it) == []
+    it.open("/echo")
+    (line,) = warnings(it)
+    assert "(now 1 open, SOCKETS_MAX_CONNECTIONS is 3)" in line
+
+
+def test_start_up_says_that_gunicorns_sync_worker_carries_one_socket(start) -> None:
     it = start("gunicorn sync")
+    assert len(warnings(it)) == 1
     for _ in range(2):
         peer = it.open("/returns")
         peer.text("go")

@@ -47,6 +47,12 @@ def state():
     }
 
 
+@app.get("/limit/<int:limit>")
+def limit(limit):
+    app.config["SOCKETS_MAX_CONNECTIONS"] = limit
+    return str(limit)
+
+
 @app.get("/shutdown")
 def shutdown():
     """Close all; give the seconds it took."""
