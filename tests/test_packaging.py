@@ -119,7 +119,9 @@ def test_core_only_leaves_out_just_the_files_with_witnesses():
     tox = configparser.RawConfigParser()
     tox.read(ROOT / "tox.ini", "utf-8")
     ignored = set(re.findall(r"--ignore=(\S+)", tox["testenv:core-only"]["commands"]))
-    folders = {"tests/integration/hosts", "tests/integration/peers"}
+    folders = {"tests/fuzz"} | {
+        f"tests/integration/{name}" for name in ("hosts", "liveness", "peers")
+    }
     needing = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "tests").rglob("*.py")
