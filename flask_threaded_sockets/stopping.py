@@ -116,6 +116,13 @@ def _stop() -> None:
         left = deadline - time.monotonic()
 
 
+def _stop_and_release(stopped: _thread.LockType) -> None:
+    try:
+        _stop()
+    finally:
+        stopped.release()
+
+
 class _ChainedHandler:
     """Close all on a signal, then let the handler that was there before go on."""
 
@@ -135,13 +142,15 @@ class _ChainedHandler:
 
     def _stop_in_thread(self) -> None:
         # In a thread of its own, since the main thread may have been interrupted while it
-        # held a lock that closing needs; a daemon, since it must not keep the process.
-        closer = threading.Thread(target=_stop, name="websocket closer", daemon=True)
-        closer.start()
+        # held a lock that closing needs. Not a threading.Thread: the lock may be the one
+        # of threading.enumerate(), which a Thread needs before it runs.
+        stopped = _thread.allocate_lock()
+        stopped.acquire()
+        _thread.start_new_thread(_stop_and_release, (stopped,))
         # A handler in this very thread cannot end before this returns.
         here = threading.get_ident()
         interrupted = any(client.thread == here for client in clients.snapshot())
-        closer.join(_SENDING if interrupted else STOP_TIMEOUT + 0.5)
+        stopped.acquire(timeout=_SENDING if interrupted else STOP_TIMEOUT + 0.5)
 
     def _stop_and_go_on(self, number: int) -> None:
         _stop()

@@ -188,6 +188,40 @@ signal.signal(signal.SIGTERM, stop)
         assert process.output.index("told1001") < process.output.index("mine")
 
 
+# The main thread serves nothing and looks at its threads when the signal comes.
+LOOKING = """
+import threading
+import signal
+
+asked = threading.Event()
+server = ThreadedWebsocketServer("127.0.0.1", port, app)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+seen = sockets.route("/ask")(lambda ws: (ws.send("asked"), asked.set(), ws.receive()))
+asked.wait()
+
+def interrupt(frame, event, argument):
+    if event == "c_call" and frame.f_code is threading.enumerate.__code__:
+        sys.setprofile(None)
+        signal.raise_signal(signal.SIGTERM)
+
+sys.setprofile(interrupt)
+threading.enumerate()
+"""
+
+
+def test_signal_may_interrupt_a_main_thread_that_holds_the_threads_own_lock(
+    backend, tmp_path, monkeypatch
+):
+    how = "own, looking"
+    serve = LOOKING.replace("\n", "\n    ")
+    monkeypatch.setitem(HOSTS, how, (serve, [sys.executable, "app.py", "{port}"]))
+    with started(how, tmp_path) as (process, port), opened(port, "/ask") as peer:
+        began = time.monotonic()
+        assert peer.frames_to_end() == [Frame(TEXT, b"asked"), Frame(CLOSE, wire("03 e9"))]
+        wait_until_gone(process, began)
+        assert process.process.returncode == -signal.SIGTERM
+
+
 @pytest.mark.parametrize("how", ["flask run --debug", "app.run in debug"])
 def test_reload_closes_every_client_with_1001_and_serves_again(backend, how, tmp_path):
     with started(how, tmp_path) as (process, port):
