@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import threading
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -165,3 +166,12 @@ class Clients:
 
 clients = Clients()
 """The process's registry."""
+
+
+def _begin_anew() -> None:
+    """Give a forked child an empty registry: what is open is its parent's to close."""
+    clients.__init__()  # type: ignore[misc]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
