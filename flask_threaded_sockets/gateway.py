@@ -59,6 +59,8 @@ class Gateway:
         relay = _Relay(opening, start_response)
         try:
             body = self._app(environ, relay.start_response)
+            if opening.accepted:
+                _close_body(body)  # may raise, too
         except Exception as error:
             if opening.accepted:
                 return self._fail(opening, error, relay)
@@ -78,7 +80,6 @@ class Gateway:
         self, opening: Opening, relay: _Relay, body: Iterable[bytes]
     ) -> Iterable[bytes]:
         if opening.accepted:
-            _close_body(body)
             return opening.finish(relay.close_code, relay.end)
         chunks = self._iterate(opening, relay, body)
         if not opening.committed:
@@ -93,28 +94,37 @@ class Gateway:
     def _iterate(self, opening: Opening, relay: _Relay, body: Iterable[bytes]) -> Iterator[bytes]:
         """Pass on a response; an application that is a generator may still accept."""
         try:
-            for chunk in body:
-                if not opening.accepted:
-                    yield chunk
+            try:
+                for chunk in body:
+                    if not opening.accepted:
+                        yield chunk
+            finally:
+                _close_body(body)
         except Exception as error:
             if not opening.accepted:
                 raise
             yield from self._fail(opening, error, relay)
-            return
+        except BaseException:
+            if opening.accepted:
+                opening.drop(CloseCode.GOING_AWAY)
+            raise
+        else:
+            if opening.accepted:
+                yield from opening.finish(relay.close_code, relay.end)
         finally:
-            _close_body(body)
             if not opening.accepted:
                 opening.expire(relay.status)
-        if opening.accepted:
-            yield from opening.finish(relay.close_code, relay.end)
 
     def _fail(self, opening: Opening, error: Exception, relay: _Relay) -> Iterable[bytes]:
         """End after an exception, which can no longer become an HTTP response."""
         if isinstance(error, WebSocketError) and error.ws is opening.websocket:
             return opening.finish(CloseCode.NORMAL, relay.end)
-        self._log_exception(opening.websocket.environ, error)
-        opening.start_closing(CloseCode.INTERNAL_ERROR, "internal error")
-        return opening.finish(CloseCode.INTERNAL_ERROR, relay.end)
+        try:
+            self._log_exception(opening.websocket.environ, error)
+        finally:  # a log's handler may raise, too
+            opening.start_closing(CloseCode.INTERNAL_ERROR, "internal error")
+            end = opening.finish(CloseCode.INTERNAL_ERROR, relay.end)
+        return end
 
 
 class _Relay:
