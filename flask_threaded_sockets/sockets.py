@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -169,6 +170,7 @@ class Sockets:
         """
         if not is_sendable_close_code(code):
             raise ValueError(f"close code {code!r} may not be sent (RFC 6455 section 7.4)")
+        timeout = min(timeout, threading.TIMEOUT_MAX)
         deadline = time.monotonic() + timeout
         clients.wait_arrived(timeout)  # who has read a 101 already is one of them
         left = max(0, deadline - time.monotonic())

@@ -7,6 +7,7 @@ because libraries differ in what they refuse.
 from __future__ import annotations
 
 import dataclasses
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -128,6 +129,8 @@ class WebSocket:
         connection = self._connection or self._link()
         if self._over:
             raise WebSocketError(_ALREADY_CLOSED, ws=self)
+        if timeout is not None and timeout > threading.TIMEOUT_MAX:
+            timeout = threading.TIMEOUT_MAX  # centuries, but no lock can wait longer
         try:
             message = connection.receive(timeout)
         except ConnectionClosed:

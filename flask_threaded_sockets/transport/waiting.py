@@ -11,9 +11,12 @@ import _socket
 import select
 import socket
 import sys
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 __all__ = ["hung_up", "native_socket", "patched_by", "wait_socket"]
+
+# The longest wait of one poll(), in milliseconds: a C int, some 24 days.
+_POLL_MAX: Final = 2**31 - 1
 
 
 def patched_by() -> Literal["gevent", "eventlet"] | None:
@@ -55,7 +58,14 @@ def wait_socket(fd: int, *, write: bool = False, timeout: float | None = None) -
         return bool(ready[0] or ready[1])
     poller = select.poll()
     poller.register(fd, select.POLLOUT if write else select.POLLIN)
-    return bool(poller.poll(None if timeout is None else max(0, timeout) * 1000))
+    if timeout is None:
+        return bool(poller.poll(None))
+    left = max(0, timeout) * 1000
+    while left > _POLL_MAX:
+        if poller.poll(_POLL_MAX):
+            return True
+        left -= _POLL_MAX
+    return bool(poller.poll(left))
 
 
 def hung_up(fd: int) -> bool:

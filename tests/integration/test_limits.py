@@ -192,8 +192,9 @@ def test_send_to_a_peer_that_never_reads_raises_in_time_and_then_at_once(pair):
     assert ws.receive(DEADLINE) is None
 
 
-def test_slow_reader_gets_everything(pair):
-    ws, peer = pair(receive_buffer=65536, SOCKETS_SEND_TIMEOUT=5)
+@pytest.mark.parametrize("timeout", [5, 10**9], ids=["seconds", "more than poll() can wait"])
+def test_slow_reader_gets_everything(pair, timeout):
+    ws, peer = pair(receive_buffer=65536, SOCKETS_SEND_TIMEOUT=timeout)
     message = bytes(range(256)) * (16 * MIB // 256)
     sending = in_thread(ws.send, message)
     assert peer.read(10) == wire("82 7f", "00 00 00 00 01 00 00 00")

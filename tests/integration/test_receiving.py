@@ -115,6 +115,14 @@ def test_timeout_keeps_half_a_message(pair):
     assert ws.receive(timeout=DEADLINE) == "one half and the other"
 
 
+@pytest.mark.parametrize("timeout", [3e6, 1e12, float("inf")], ids=["month", "ages", "infinity"])
+def test_timeout_longer_than_the_system_can_wait_waits(pair, timeout):
+    ws, peer = pair()
+    receiving = in_thread(ws.receive, timeout).receiving()
+    peer.text("here")
+    assert receiving.result() == "here"
+
+
 def test_timeout_error_is_not_the_sockets_own_error(pair):
     ws, _ = pair()
     with pytest.raises(TimeoutError) as caught:

@@ -76,6 +76,15 @@ def test_deaf_handler_and_silent_peer_are_waited_for_no_longer_than_the_timeout(
     it.released.set()
 
 
+def test_shutdown_without_a_time_limit_waits_for_the_end(serve):
+    it = App()
+    peer = serve(app=it.app).open("/deaf")
+    shutting = in_thread(lambda: it.sockets.shutdown(timeout=float("inf")))
+    assert peer.frame() == Frame(CLOSE, wire("03 e9"))
+    it.released.set()
+    shutting.result()
+
+
 def test_handler_that_shuts_down_is_closed_itself_and_not_waited_for(serve):
     it = App()
     live = serve(app=it.app)
