@@ -56,15 +56,20 @@ class Monitor:
         self._work = threading.Event()  # set while there are connections
 
     def watch(self, connection: Supervised) -> None:
-        """Look after a connection until its ``tick`` returns ``False``; thread-safe."""
+        """Look after a connection until its ``tick`` returns ``False``; thread-safe.
+
+        Raises:
+            RuntimeError: the monitor's thread cannot be started now; the next call tries.
+        """
         with self._lock:
-            self._connections.add(connection)
-            self._work.set()
             if self._thread is None:
-                self._thread = threading.Thread(
+                thread = threading.Thread(
                     target=self._run, name="flask-threaded-sockets monitor", daemon=True
                 )
-                self._thread.start()
+                thread.start()
+                self._thread = thread
+            self._connections.add(connection)
+            self._work.set()
 
     def __len__(self) -> int:
         return len(self._connections)
