@@ -146,10 +146,15 @@ class _ChainedHandler:
         # of threading.enumerate(), which a Thread needs before it runs.
         stopped = _thread.allocate_lock()
         stopped.acquire()
-        _thread.start_new_thread(_stop_and_release, (stopped,))
         # A handler in this very thread cannot end before this returns.
         here = threading.get_ident()
         interrupted = any(client.thread == here for client in clients.snapshot())
+        try:
+            _thread.start_new_thread(_stop_and_release, (stopped,))
+        except RuntimeError:  # the system has no thread left
+            if not interrupted:
+                _stop()
+            return
         stopped.acquire(timeout=_SENDING if interrupted else STOP_TIMEOUT + 0.5)
 
     def _stop_and_go_on(self, number: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 import time
 
@@ -104,3 +105,17 @@ def wait_for_recovery(port):
             check_echo(peer)
             return
         assert time.monotonic() < deadline
+
+
+def test_signal_that_can_start_no_thread_closes_every_client_and_goes_on(served):
+    process, port = served
+    with opened(port, "/echo") as first, contextlib.ExitStack() as stack:
+        check_echo(first)  # what starts with the first connection has started
+        last = stack.enter_context(opened(port, "/echo?threads=none"))
+        check_echo(last)
+        process.process.send_signal(signal.SIGTERM)
+        for peer in (first, last):
+            assert echoed(peer) == Frame(CLOSE, wire("03 e9"))
+        process.process.wait(DEADLINE)
+    assert process.process.returncode == -signal.SIGTERM
+    assert "Traceback" not in process.output
