@@ -25,7 +25,7 @@ class Case:
     Attributes:
         id: ``area.name``, unique and never reused for something else.
         area: the area's name.
-        section: the RFC's section, or the row of the contract's table.
+        section: the RFC and its section, or the row of the contract's table.
         level: whether a failure, or a skip, makes a backend not conformant.
         description: what is done.
         expectation: what a conformant backend does.
@@ -52,12 +52,16 @@ class Area:
         name: the first part of the cases' ids.
         title: the heading in a report.
         feature: what all its cases need.
+        rfc: the RFC that a section given as a bare number is of.
     """
 
-    def __init__(self, name: str, title: str, feature: Feature | None = None) -> None:
+    def __init__(
+        self, name: str, title: str, feature: Feature | None = None, rfc: str = "RFC 6455"
+    ) -> None:
         self.name = name
         self.title = title
         self.feature = feature
+        self.rfc = rfc
         self.cases: list[Case] = []
 
     def add(self, case: Case) -> None:
@@ -69,9 +73,11 @@ class Area:
         full = f"{self.name}.{case.id}"
         if any(other.id == full for other in self.cases):
             raise ValueError(f"two cases have the id {full}")
-        self.cases.append(
-            replace(case, id=full, area=self.name, feature=case.feature or self.feature)
-        )
+        section = case.section
+        if section[0].isdigit():
+            section = f"{self.rfc} {section}"
+        feature = case.feature or self.feature
+        self.cases.append(replace(case, id=full, area=self.name, section=section, feature=feature))
 
     def case(
         self,
@@ -113,4 +119,5 @@ def _texts(run: Run) -> tuple[str, str]:
     description, _, expectation = text.partition("Expect:")
     if not (description and expectation):
         raise ValueError(f"{run!r} needs a docstring with 'Expect:'")
-    return description.strip(), expectation.strip()
+    # Marked up for who reads the source; a terminal and a page show it as it is.
+    return description.strip().replace("``", "`"), expectation.strip().replace("``", "`")

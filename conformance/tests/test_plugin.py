@@ -69,6 +69,9 @@ def test_there_are_enough_cases_and_each_says_what_it_is() -> None:
         assert case.id.startswith(f"{case.area}.")
         assert all((case.section, case.description, case.expectation))
         assert case.level in ("must", "should")
+        # Which RFC's section it is does not go without saying: there are two.
+        assert not case.section[0].isdigit()
+        assert "``" not in case.description + case.expectation
     assert {case.area for case in cases} == {area.name for area in AREAS}
     readme = Path(__file__).parents[1] / "README.md"
     assert f"with {len(cases)} cases" in readme.read_text("utf-8")
@@ -151,7 +154,7 @@ def test_failure_shows_both_sides_bytes_and_none_of_our_stack(run: Run) -> None:
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "case * websocket.frame-pong *",
+            "case * websocket.frame-pong  (send_frame(); must)",
             "backend * broken",
             "expected *8a 01 61*",
             "came * expected exactly 8a 01 | 61 * came Pong b'not a'",

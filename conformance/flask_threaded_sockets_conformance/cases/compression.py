@@ -16,7 +16,7 @@ from .negotiation import OFFER, ON, add_negotiation, deflate
 
 __all__ = ["area"]
 
-area = Area("compression", "Compression", Feature.COMPRESSION)
+area = Area("compression", "Compression", Feature.COMPRESSION, rfc="RFC 7692")
 add_negotiation(area)
 
 # 5,000 lines that repeat far apart, so that a window's size matters.

@@ -154,8 +154,8 @@ def add_negotiation(area: Area) -> None:
     area.case("7.1.1.1")(server_no_context_takeover)
     area.case("7.1.1.2", level="should")(client_no_context_takeover)
     area.case("5.1")(second_offer)
-    area.case("9.1 of RFC 6455")(quoted_value)
-    area.case("9.1 of RFC 6455")(offers_in_two_lines)
+    area.case("RFC 6455 9.1")(quoted_value)
+    area.case("RFC 6455 9.1")(offers_in_two_lines)
 
 
 def accepts(t: Trial) -> None:

@@ -8,9 +8,18 @@ function list(pairs) {
   for (const [name, text] of pairs) {
     if (!text) continue;
     dl.append(Object.assign(document.createElement("dt"), { textContent: name }));
-    dl.append(Object.assign(document.createElement("dd"), { textContent: text }));
+    const dd = document.createElement("dd");
+    dd.append(text);
+    dl.append(dd);
   }
   return dl;
+}
+
+function rule(section) {
+  const [, rfc, number] = section.match(/^RFC (\d+) ([\d.]+)$/) ?? [];
+  if (!number) return section;
+  const href = `https://www.rfc-editor.org/rfc/rfc${rfc}#section-${number}`;
+  return Object.assign(document.createElement("a"), { textContent: `RFC ${rfc} section ${number}`, href });
 }
 
 function shut(row) {
@@ -30,7 +39,8 @@ function show(row, button, backend) {
   const cell = detail.insertCell();
   cell.colSpan = data.backends.length + 1;
   cell.append(list([
-    ["case", `${one.id} (${one.section}; ${one.level}${one.feature ? "; needs " + one.feature : ""})`],
+    ["case", `${one.id} (${one.level}${one.feature ? "; needs " + one.feature : ""})`],
+    ["rule", rule(one.section)],
     ["does", one.description],
     ["expected", one.expectation],
     ["backend", backend],
