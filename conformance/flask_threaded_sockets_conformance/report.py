@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
+from collections import Counter
 from html import escape
 from importlib import resources
 from importlib.metadata import version
@@ -149,15 +150,9 @@ def _area(data: dict[str, Any], area: dict[str, str]) -> str:
     heads = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in names)
     sums, clean = "", True
     for name in names:
-        came = [data["results"][name].get(case["id"]) for case in cases]
-        passed = sum(1 for one in came if one and one["verdict"] == "passed")
-        ran = sum(1 for one in came if one)
-        whole = passed == ran
-        clean = clean and whole
-        mark = ("✓", "good") if whole and ran else ("○", "open") if not ran else ("✗", "bad")
-        if not whole and all(not one or one["verdict"] in ("passed", "xfailed") for one in came):
-            mark = ("◐", "fair")
-        sums += f'<span class="sum {mark[1]}"><b>{mark[0]}</b> {passed}/{len(cases)}</span>'
+        passed, symbol, look = _sum(data["results"][name], cases)
+        clean = clean and look in ("good", "open")
+        sums += f'<span class="sum {look}"><b>{symbol}</b> {passed}/{len(cases)}</span>'
     rows = "".join(_case(data, case, names) for case in cases)
     return (
         f'<details class="area"{"" if clean else " open"}><summary>'
@@ -166,6 +161,19 @@ def _area(data: dict[str, Any], area: dict[str, str]) -> str:
         f'<table><thead><tr><th scope="col">case</th>{heads}</tr></thead>'
         f"<tbody>{rows}</tbody></table></details>"
     )
+
+
+def _sum(results: dict[str, Any], cases: list[dict[str, Any]]) -> tuple[int, str, str]:
+    """Give how many cases passed, and the symbol and the class of the whole."""
+    levels = {case["id"]: case["level"] for case in cases}
+    came = [(results[one]["verdict"], level) for one, level in levels.items() if one in results]
+    verdicts = Counter(verdict for verdict, _ in came)
+    passed = verdicts["passed"]
+    if verdicts["failed"] or verdicts["xpassed"] or ("skipped", "must") in came:
+        return passed, "✗", "bad"
+    if verdicts["xfailed"]:
+        return passed, "◐", "fair"
+    return (passed, "✓", "good") if passed else (passed, "○", "open")
 
 
 def _case(data: dict[str, Any], case: dict[str, Any], names: list[str]) -> str:
