@@ -77,6 +77,7 @@ class LiveTerminal:
         # With -v pytest tells each case in a line of its own, with -q it writes dots.
         self._own = terminal is not None and config.option.verbose == 0
         self._live = self._own and terminal.isatty
+        self._over = False
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Learn what will run here."""
@@ -98,8 +99,14 @@ class LiveTerminal:
         """Write no dot for a case."""
         if not self._own or not hasattr(report, "ws_result"):
             return None
-        xfailed = hasattr(report, "wasxfail")
-        return ("xfailed" if xfailed else report.outcome), "", ""
+        category = "xfailed" if hasattr(report, "wasxfail") else report.outcome
+        # The word is for pytest's short summary alone; before it, it would be progress.
+        return category, "", category.upper() if self._over else ""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Learn that no more cases come."""
+        self._over = True
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Write a line when an area is done."""

@@ -159,6 +159,7 @@ def test_failure_shows_both_sides_bytes_and_none_of_our_stack(run: Run) -> None:
             "expected *8a 01 61*",
             "came * expected exactly 8a 01 | 61 * came Pong b'not a'",
             "*server * 8a 05 | 6e 6f 74 20 61 * PONG 'not a'",
+            "FAILED *::broken-websocket.frame-pong*",
         ]
     )
     assert "Traceback" not in result.stdout.str()
