@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Self
 
-from flask import Flask, request
+from flask import Flask, got_request_exception, request
 
 from flask_threaded_sockets import Sockets, ThreadedWebsocketServer, WebSocket
 
@@ -130,6 +130,8 @@ class Site:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self.server = _Server("127.0.0.1", 0, self.app)
         self.address = ("127.0.0.1", int(self.server.port))
+        self._watchers: dict[Any, Callable[[BaseException], None]] = {}
+        got_request_exception.connect(self._tell_error, self.app)
         self._thread = threading.Thread(
             target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         )
@@ -192,6 +194,22 @@ class Site:
         while sock is not None and time.monotonic() < deadline and _unread(sock):
             time.sleep(pause)
             pause = min(2 * pause, 0.002)
+
+    def watch(self, address: Any, tell: Callable[[BaseException], None]) -> None:
+        """Tell of an exception that ends a client's request."""
+        self._watchers[address[1]] = tell
+
+    def _tell_error(self, _: Flask, exception: BaseException, **__: Any) -> None:
+        tell = self._watchers.get(request.environ.get("REMOTE_PORT"))
+        if tell is not None:
+            tell(exception)
+
+    def forget(self, address: Any, patience: float) -> None:
+        """Wait until a client's request has ended, for so long, and watch it no more."""
+        deadline = time.monotonic() + patience
+        while address in self.server.accepted and time.monotonic() < deadline:
+            time.sleep(0.002)
+        self._watchers.pop(address[1], None)
 
     def stop(self) -> None:
         """Stop serving; ends the connections that are left."""

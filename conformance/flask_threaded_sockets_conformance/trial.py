@@ -7,10 +7,12 @@ import gc
 import sys
 import threading
 import time
+import traceback
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from flask_threaded_sockets import WebSocket
 
@@ -24,6 +26,9 @@ __all__ = ["KEY_HEADER", "Trial", "request_head"]
 
 # The nonce of RFC 6455 section 1.3.
 KEY_HEADER = "dGhlIHNhbXBsZSBub25jZQ=="
+
+# How long a request is waited for whose connection has gone and whose case has failed.
+_LAST_WORDS: Final = 0.5
 
 T = TypeVar("T")
 
@@ -82,6 +87,7 @@ class Trial:
         self.timeline = self.first = Timeline()
         self.delivery = "whole"
         self._peers: list[Peer] = []
+        self._watched: list[tuple[Site, Any]] = []
         self._cleanup = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -91,10 +97,13 @@ class Trial:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        traceback: TracebackType | None,
+        _: TracebackType | None,
     ) -> None:
         for peer in self._peers:
             peer.leave()
+        for site, address in self._watched:
+            # What ends a request is known once it has ended; only a failure needs it.
+            site.forget(address, 0.0 if error is None else _LAST_WORDS)
         self._cleanup.close()
 
     # Connections
@@ -126,6 +135,9 @@ class Trial:
         self._peers.append(peer)
         address = peer.socket.getsockname()
         peer.settle = lambda: site.settle(address)
+        if isinstance(site, Site):
+            site.watch(address, lambda error: peer.timeline.add("app", number, _raised(error)))
+            self._watched.append((site, address))
         return peer
 
     def dial_address(self, address: tuple[str, int]) -> Peer:
@@ -198,7 +210,6 @@ class Trial:
         if not call.done.wait(self.patience if patience is None else patience):
             raise Mismatch("the handler did not end in time")
         if call.error is not None:
-            self.timeline.add("app", peer.number, f"raised {call.error!r}")
             raise Mismatch(f"the handler raised {call.error!r}") from call.error
         self.timeline.add("app", peer.number, f"returned {_short(call.value)}")
         return call.value
@@ -330,6 +341,13 @@ def _agree(peer: Peer, header: str | None) -> None:
     peer.window = int(parameters.get("server_max_window_bits", "15").strip('"') or 15)
     peer.reset_inflater = "server_no_context_takeover" in parameters
     peer.inflater = zlib.decompressobj(-peer.window)
+
+
+def _raised(error: BaseException) -> str:
+    """Tell what was raised, and where."""
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+    code = frame.f_code
+    return f"raised {error!r} in {code.co_name} ({Path(code.co_filename).name}, line {line})"
 
 
 def _short(value: Any) -> str:

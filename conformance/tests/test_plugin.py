@@ -16,7 +16,8 @@ pytest_plugins = ["pytester"]
 
 Run = Callable[..., pytest.RunResult]
 
-# A backend without compression, whose unsolicited Pongs have a wrong payload.
+# A backend without compression, whose unsolicited Pongs have a wrong payload and whose
+# empty Pings raise.
 BROKEN = """
 from flask_threaded_sockets.backend import Feature
 from flask_threaded_sockets.builtin import BuiltinBackend
@@ -27,6 +28,11 @@ from flask_threaded_sockets.plugins import register_backend
 class Protocol(BuiltinProtocol):
     def send_pong(self, payload):
         super().send_pong(b"not " + payload)
+
+    def send_ping(self, payload):
+        if not payload:
+            raise RuntimeError("a defect")
+        super().send_ping(payload)
 
 
 class Broken(BuiltinBackend):
@@ -164,6 +170,19 @@ def test_failure_shows_both_sides_bytes_and_none_of_our_stack(run: Run) -> None:
     )
     assert "Traceback" not in result.stdout.str()
     assert "runner.py" not in result.stdout.str()
+
+
+def test_failure_shows_what_the_backend_raised(run: Run, pytester: pytest.Pytester) -> None:
+    name = "websocket.frame-ping-empty"
+    result = run(
+        "--ws-backend", "broken", "--ws-import", "broken", "-k", name, "--ws-report", "report.html"
+    )
+    result.assert_outcomes(failed=1)
+    line = "raised RuntimeError('a defect') in send_ping (broken.py, line *)"
+    result.stdout.fnmatch_lines([f"* app * {line}"])
+    told = json.loads((pytester.path / "report.json").read_text("utf-8"))
+    log = "\n".join(told["results"]["broken"][name]["log"])
+    assert log.count("raised RuntimeError('a defect') in send_ping (broken.py, line ") == 1
 
 
 def test_xfail_needs_a_reason(run: Run) -> None:
