@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar, Final
 
 import pytest
 
@@ -48,8 +50,14 @@ class ConformanceSuite:
     xfail: ClassVar[Mapping[str, str]] = {}
 
 
+# So many cases in a row that waited in vain as long as they may, and what is left of their
+# patience for the others: a backend that hangs is to be told so within minutes, not hours.
+_IN_VAIN: Final = 10
+_IMPATIENCE: Final = 1.0
+
+
 class Settings:
-    """Hold what the command line says, and the servers of the session.
+    """Hold what the command line says, the servers of the session, and who hangs.
 
     Args:
         backends: the names of ``--ws-backend``.
@@ -62,6 +70,20 @@ class Settings:
         self.patience = patience
         self.thorough = thorough
         self._stacks: dict[str, Stack] = {}
+        self._in_vain: Counter[str] = Counter()
+
+    def judge(self, backend: str, case: Case) -> Outcome:
+        """Run a case, with little patience where the backend hangs."""
+        hangs = self._in_vain[backend] >= _IN_VAIN and self.patience > _IMPATIENCE
+        patience = _IMPATIENCE if hangs else self.patience
+        outcome = run_case(case, self.stack(backend), patience=patience, thorough=self.thorough)
+        if hangs and outcome.verdict == "failed":
+            why = f"{_IN_VAIN} cases in a row had waited {self.patience:g} s in vain"
+            return replace(outcome, message=f"{outcome.message} ({patience:g} s only: {why})")
+        if not hangs:
+            waited = outcome.verdict == "failed" and outcome.seconds >= patience
+            self._in_vain[backend] = self._in_vain[backend] + 1 if waited else 0
+        return outcome
 
     def stack(self, backend: str) -> Stack:
         """Give a backend's servers."""
@@ -157,12 +179,7 @@ class CaseItem(pytest.Item):
             CaseFailed: it failed, or is a *must* and cannot be run.
         """
         settings = self.config.stash[settings_key]
-        self.outcome = outcome = run_case(
-            self.case,
-            settings.stack(self.backend),
-            patience=settings.patience,
-            thorough=settings.thorough,
-        )
+        self.outcome = outcome = settings.judge(self.backend, self.case)
         if outcome.verdict == "skipped" and self.case.level == "should":
             pytest.skip(outcome.message)
         if outcome.verdict != "passed":

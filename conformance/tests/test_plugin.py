@@ -17,7 +17,7 @@ pytest_plugins = ["pytester"]
 Run = Callable[..., pytest.RunResult]
 
 # A backend without compression, whose unsolicited Pongs have a wrong payload and whose
-# empty Pings raise.
+# empty Pings raise; and one that reads and says nothing.
 BROKEN = """
 from flask_threaded_sockets.backend import Feature
 from flask_threaded_sockets.builtin import BuiltinBackend
@@ -43,7 +43,20 @@ class Broken(BuiltinBackend):
         return Protocol(Role.SERVER, max_message_size=options.max_message_size)
 
 
+class Mute(BuiltinProtocol):
+    def receive_data(self, data):
+        pass
+
+
+class MuteBackend(Broken):
+    name = "mute"
+
+    def protocol(self, upgrade, options):
+        return Mute(Role.SERVER)
+
+
 register_backend(Broken())
+register_backend(MuteBackend())
 """
 
 
@@ -183,6 +196,23 @@ def test_failure_shows_what_the_backend_raised(run: Run, pytester: pytest.Pytest
     told = json.loads((pytester.path / "report.json").read_text("utf-8"))
     log = "\n".join(told["results"]["broken"][name]["log"])
     assert log.count("raised RuntimeError('a defect') in send_ping (broken.py, line ") == 1
+
+
+def test_backend_that_hangs_is_soon_waited_for_less(run: Run) -> None:
+    ids = [case.id for case in all_cases() if "framing.rsv" in case.id]
+    result = run(
+        "--ws-backend", "mute", "--ws-import", "broken", "-k", "framing.rsv",
+        "--ws-patience", "1.3",
+    )  # fmt: skip
+    result.assert_outcomes(failed=len(ids))
+    told = [line for line in result.outlines if line.startswith("came ")]
+    patient = ["came        expected Close 1002, came nothing within 1.3 s"] * 10
+    assert told[:10] == patient
+    assert len(told) == len(ids) > 10
+    for line in told[10:]:
+        assert line.startswith(
+            "came        expected Close 1002, came nothing within 1 s (1 s only:"
+        )
 
 
 def test_xfail_needs_a_reason(run: Run) -> None:
