@@ -49,7 +49,8 @@ def waits_for_events(pid: int) -> bool:
     the pool whose lock the interrupted ThreadPoolExecutor.submit holds; it may be there
     still when the connection has its answer).
     """
-    return "poll" in Path(f"/proc/{pid}/wchan").read_text()
+    where = Path(f"/proc/{pid}/wchan").read_text()
+    return "poll" in where or where == "0"  # which is said where a kernel hides it
 
 
 def last_words(peers: list[Peer]) -> set[bytes]:
