@@ -198,8 +198,9 @@ class Shell(Connection):
             out.written = out.taken
         finally:
             out.lock.release()
-        if out.pending:
-            self._flush()
+            # Who came meanwhile has left it to this thread, which may be failing itself.
+            if out.pending or self._last_word:
+                self._flush()
 
     def _encode(self, opcode: int, payload: Buffer, fin: bool, compress: bool) -> list[Buffer]:
         with self._codec_lock:

@@ -206,13 +206,15 @@ class HostedConnection(Connection):
         Raises:
             OSError: the link is dead, or a frame is half written.
         """
-        with self.write_lock:
-            with self.protocol_mutex:
-                encode()
-                self._collect()
-                buffers = self._take_outgoing()
-            self._transport.write(buffers, timeout)
-        self.flush()
+        try:
+            with self.write_lock:
+                with self.protocol_mutex:
+                    encode()
+                    self._collect()
+                    buffers = self._take_outgoing()
+                self._transport.write(buffers, timeout)
+        finally:  # who came meanwhile has left it to this thread, which may be failing itself
+            self.flush()
 
     def post(self, encode: Callable[[], None]) -> None:
         """Encode, and put it behind what is being written; never blocks."""
