@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.client
 import io
 import socket
@@ -28,6 +29,11 @@ __all__ = ["ThreadedWebsocketServer", "ThreadedWsWSGIServer"]
 
 # Seconds a client has for its TLS handshake and the head of its request together.
 _HEAD_TIMEOUT: Final = 20.0
+
+# What accept() fails with where the system is short of something, and how long the server
+# then waits: the client stays at the door, so that trying at once would be a busy loop.
+_SHORT_OF: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_PAUSE: Final = 0.1  # seconds
 
 # In the place of a WebSocket's request headers, which stand in its environ.
 _NO_HEADERS: Final = http.client.HTTPMessage()
@@ -147,12 +153,27 @@ class ThreadedWebsocketServer(ThreadedWSGIServer):
         self._lock = threading.Lock()  # guards the two below
         self._serving: threading.Thread | None = None
         self._stopped = False
+        self._short = False  # the last accept() has failed for want of something
 
     @property
     def clients(self) -> dict[Any, Client]:
         """The open WebSockets, a snapshot: address -> client with ``.address`` and ``.ws``."""
         address = self.server_address
         return clients.of_server(address[1] if isinstance(address, tuple) else address)
+
+    def get_request(self) -> tuple[Any, Any]:
+        """Accept a connection; let those that are open go on where no more can be."""
+        try:
+            accepted = super().get_request()
+        except OSError as error:
+            if error.errno in _SHORT_OF:
+                if not self._short:
+                    self.log("warning", "no connection can be accepted: %s", error.strerror)
+                self._short = True
+                time.sleep(_PAUSE)
+            raise
+        self._short = False
+        return accepted
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Serve one connection; runs in its own thread."""
