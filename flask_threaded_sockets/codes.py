@@ -68,7 +68,8 @@ def is_receivable_close_code(code: int) -> bool:
 
 def is_sendable_close_code(code: int) -> bool:
     """Tell whether this endpoint may send this code (RFC 6455 section 7.4)."""
-    return is_receivable_close_code(code)
+    # 1000.0 is among them, too, but cannot be encoded.
+    return isinstance(code, int) and is_receivable_close_code(code)
 
 
 def truncate_reason(reason: str) -> str:

@@ -54,7 +54,7 @@ def test_close_refuses_a_code_that_may_not_be_sent(pair, code):
     assert peer.frame() == Frame(TEXT, b"still open")
 
 
-@pytest.mark.parametrize("code", [None, "1000", b"", 1000.5])
+@pytest.mark.parametrize("code", [None, "1000", b"", [1000], 1000.0, 1000.5])
 def test_close_refuses_a_code_that_is_no_number(pair, code):
     ws, peer = pair()
     with pytest.raises((TypeError, ValueError)):

@@ -105,7 +105,7 @@ def test_another_apps_clients_stay(serve):
     assert theirs.frame() == Frame(TEXT, b"here")
 
 
-@pytest.mark.parametrize("code", [999, 1005, 1006, 1015, 5000])
+@pytest.mark.parametrize("code", [999, 1005, 1006, 1015, 5000, 1000.0, "1001"])
 def test_code_that_may_not_be_sent_is_refused_and_nobody_closed(serve, code):
     it = App()
     peer = serve(app=it.app).open("/echo")
