@@ -366,7 +366,8 @@ def _as_buffer(message: ReadableBuffer) -> Buffer:
         view = memoryview(message)
     except TypeError:
         raise TypeError(f"a message is str or bytes-like, not {type(message).__name__}") from None
-    return view.cast("B") if view.c_contiguous else view.tobytes()
+    # A view with a zero in its shape cannot be cast.
+    return view.cast("B") if view.nbytes and view.c_contiguous else view.tobytes()
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import ctypes
 
 import pytest
 from live import eventually
@@ -29,6 +30,8 @@ SENT = [
         None,
         wire("82 04", "61 62 63 64"),
     ),
+    ("empty array", array.array("H"), None, wire("82 00")),
+    ("no rows of three", (ctypes.c_int * 3 * 0)(), None, wire("82 00")),
     ("array", WORDS, None, b"\x82\x04" + WORDS.tobytes()),
     ("text as binary", "é", True, wire("82 02", "c3 a9")),
     ("text as text", "a", False, wire("81 01", "61")),
