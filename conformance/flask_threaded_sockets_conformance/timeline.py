@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -71,8 +72,10 @@ class Timeline:
             if isinstance(entry.what, str):
                 told = entry.what.splitlines() or [""]
             else:
-                reader = readers.setdefault((entry.who, entry.peer), FrameReader())
-                told = describe(entry.what, reader)
+                key = entry.who, entry.peer
+                head, what = ([], entry.what) if key in readers else _head(entry.what)
+                reader = readers.setdefault(key, FrameReader())
+                told = head + (describe(what, reader) if what or not head else [])
             lines += [
                 (start if index == 0 else " " * len(start)) + line
                 for index, line in enumerate(told)
@@ -81,6 +84,15 @@ class Timeline:
             half = _LINES // 2
             lines = [*lines[:half], f"    ... {len(lines) - _LINES} lines ...", *lines[-half:]]
         return lines
+
+
+def _head(data: bytes) -> tuple[list[str], bytes]:
+    """Take a request's head, whole or cut, off what a client sends first."""
+    # As a frame it would have a reserved bit, a reserved opcode and no mask.
+    if re.match(rb"[A-Z]+ /", data) is None:
+        return [], data
+    head, _, rest = data.partition(b"\r\n\r\n")
+    return head.decode("latin-1").splitlines(), rest
 
 
 def hexes(data: bytes) -> str:
