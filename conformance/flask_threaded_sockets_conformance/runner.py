@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
 
 from flask_threaded_sockets.plugins import load_backend
 
 from .arrivals import Mismatch
 from .case import Case
 from .server import Stack
-from .trial import Trial
+from .trial import Trial, frame_of
 
 __all__ = ["Outcome", "Verdict", "lacks", "run_case", "run_cases"]
+
+# Seconds that a case may take besides what it waits for; the longest take some ten.
+_LONGEST: Final = 30
 
 Verdict: TypeAlias = Literal["passed", "failed", "skipped", "xfailed", "xpassed"]
 
@@ -43,6 +48,18 @@ class Outcome:
     error: BaseException | None = None
 
 
+def blocked_in(thread: threading.Thread) -> str:
+    """Tell what a thread is doing, the innermost first, as far as it is no library's wait."""
+    frame = frame_of(thread.ident or 0)
+    places: list[str] = []
+    while frame is not None and len(places) < 3:
+        code = frame.f_code
+        if code.co_filename != threading.__file__:
+            places.append(f"{code.co_name} ({Path(code.co_filename).name}, line {frame.f_lineno})")
+        frame = frame.f_back
+    return f"blocked in {', called by '.join(places)}" if places else "its thread has died"
+
+
 def lacks(case: Case, backend: str) -> str | None:
     """Tell why a backend cannot be asked this case, or ``None``."""
     if case.feature is None or case.feature in load_backend(backend).features:
@@ -62,8 +79,21 @@ def run_case(case: Case, stack: Stack, *, patience: float = 10.0, thorough: bool
     reason = lacks(case, stack.backend)
     if reason is not None:
         return Outcome(case, "skipped", reason)
-    began = time.monotonic()
     trial = Trial(stack, patience=patience, thorough=thorough)
+    outcomes: list[Outcome] = []
+    # In a thread of its own: a backend's close() that never returns is a verdict, too.
+    thread = threading.Thread(target=lambda: outcomes.append(_run(case, trial)), daemon=True)
+    thread.start()
+    limit = _LONGEST + 9 * patience
+    thread.join(limit)
+    if outcomes:
+        return outcomes[0]
+    message = f"the case did not end within {limit:g} s: {blocked_in(thread)}"
+    return Outcome(case, "failed", message, trial.delivery, tuple(trial.timeline.lines()), limit)
+
+
+def _run(case: Case, trial: Trial) -> Outcome:
+    began = time.monotonic()
     try:
         with trial:
             case.run(trial)

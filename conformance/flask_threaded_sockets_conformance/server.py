@@ -33,6 +33,9 @@ Handler = Callable[[WebSocket], Any]
 # depth mismatch".
 _building = threading.Lock()
 
+# How long a server is waited for, which takes two seconds where clients do not leave.
+_STOPPING: Final = 5.0
+
 # How long a piece of data may stay unread before the next one is sent all the same.
 _SETTLE: Final = 0.5
 
@@ -212,9 +215,14 @@ class Site:
         self._watchers.pop(address[1], None)
 
     def stop(self) -> None:
-        """Stop serving; ends the connections that are left."""
-        self.server.shutdown()
-        self._thread.join()
+        """Stop serving; ends the connections that are left, if the backend lets it."""
+        _shut_down(self.server, self._thread)
+
+
+def _shut_down(server: ThreadedWebsocketServer, serving: threading.Thread) -> None:
+    """Stop a server, and leave it to itself where a connection's end never comes."""
+    threading.Thread(target=server.shutdown, daemon=True).start()
+    serving.join(_STOPPING)
 
 
 def _unread(sock: socket.socket) -> bool:
@@ -244,8 +252,7 @@ class PlainSite:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self._thread.join()
+        _shut_down(self.server, self._thread)
 
     def settle(self, _: Any) -> None:
         """Do nothing: which socket is whose is not known here."""

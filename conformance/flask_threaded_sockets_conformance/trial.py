@@ -22,7 +22,7 @@ from .response import Response
 from .server import Call, Handler, PlainSite, Site, Stack
 from .timeline import Timeline
 
-__all__ = ["KEY_HEADER", "Trial", "request_head"]
+__all__ = ["KEY_HEADER", "Trial", "frame_of", "request_head"]
 
 # The nonce of RFC 6455 section 1.3.
 KEY_HEADER = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -242,7 +242,7 @@ class Trial:
 
         def stays() -> bool:
             # At the same instruction at ten looks in a row, each of which lets it run.
-            frame = inner = _frame_of(thread)
+            frame = inner = frame_of(thread)
             while frame is not None and frame.f_code is not WebSocket.receive.__code__:
                 frame = frame.f_back
             if frame is None or inner is None:
@@ -318,7 +318,7 @@ class Trial:
         raise Mismatch(f"expected {kind.__name__}, came {_short(value)}")
 
 
-def _frame_of(thread: int) -> FrameType | None:
+def frame_of(thread: int) -> FrameType | None:
     """Give what a thread is just doing."""
     # CPython 3.11 makes frame objects here while it holds a lock that each start of a
     # thread needs. If the collector runs on that occasion and lets others run, the whole

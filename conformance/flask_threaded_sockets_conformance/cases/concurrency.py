@@ -37,7 +37,9 @@ def in_threads(*functions: Callable[[], object]) -> None:
         except BaseException as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=guarded, args=(function,)) for function in functions]
+    threads = [
+        threading.Thread(target=guarded, args=(function,), daemon=True) for function in functions
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -71,7 +73,7 @@ def _many_senders(t: Trial, config: Mapping[str, Any], headers: Mapping[str, Any
             number += 1
             time.sleep(0.001)
 
-    thread = threading.Thread(target=pings)
+    thread = threading.Thread(target=pings, daemon=True)
     thread.start()
     try:
         _read_all(t, peer)

@@ -156,7 +156,7 @@ def never_reads_and_handler_returns(t: Trial) -> None:
         def fills() -> None:
             t.raises(WebSocketError, lambda: ws.send(bytes(64_000_000)))
 
-        threading.Thread(target=fills).start()
+        threading.Thread(target=fills, daemon=True).start()
         time.sleep(0.3)
 
     site = t.own_site(config={"close_timeout": 1})

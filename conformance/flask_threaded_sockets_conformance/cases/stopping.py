@@ -140,7 +140,7 @@ def server_shutdown(t: Trial) -> None:
     sleeping = t.connect(lambda _: gone.wait(t.patience), site=site)
     for peer in (waiting, pushing, sleeping):
         t.websocket(peer)
-    thread = threading.Thread(target=site.server.shutdown)
+    thread = threading.Thread(target=site.server.shutdown, daemon=True)
     thread.start()
     for peer in (waiting, pushing, sleeping):
         came = peer.next_but(Text("tick"))
