@@ -6,6 +6,7 @@ stopped and tells what its handler sees, one JSON text per line.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import json
@@ -63,8 +64,14 @@ class Child:
         environment.pop("WERKZEUG_RUN_MAIN", None)
         environment.pop(_PORT_VARIABLE, None)
         self.process = subprocess.Popen(  # noqa: S603  (our own module)
-            arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+            arguments,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            process_group=0,
         )
+        atexit.register(self.kill)
         self.errors: list[str] = []
         # Daemons: they end with the child's streams.
         self._readers = [
@@ -89,11 +96,16 @@ class Child:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.kill()
+        self.kill()
+        atexit.unregister(self.kill)
         self.process.wait()
         for reader in self._readers:
-            # A reloader's child may hold the streams open a little longer.
             reader.join(self._patience)
+
+    def kill(self) -> None:
+        """Kill it, and with it a reloader's child, which its parent's end does not always end."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
     def told(self, key: str) -> Any:
         """Wait until the child tells this and give its value.

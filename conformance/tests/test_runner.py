@@ -1,7 +1,9 @@
-"""Cases against a backend that never returns."""
+"""Cases against a backend that never returns, and what a run leaves behind."""
 
 from __future__ import annotations
 
+import os
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 from flask_threaded_sockets_conformance import runner
 from flask_threaded_sockets_conformance.cases import all_cases
+from flask_threaded_sockets_conformance.process import Child
 from flask_threaded_sockets_conformance.server import Stack
 
 from flask_threaded_sockets.backend import Connection, Upgrade
@@ -65,3 +68,15 @@ def test_backend_that_never_returns_fails_the_case_and_ends(
     assert outcome.message.startswith(
         "the case did not end within 6.5 s: blocked in close (test_runner.py, line "
     )
+
+
+def test_nothing_of_a_reloading_process_is_left() -> None:
+    with tempfile.NamedTemporaryFile(suffix=".py") as watched:
+        with Child("builtin", patience=30, reload=watched.name) as child:
+            assert child.address
+            # As after a SIGTERM to the parent alone, which leaves its child an orphan.
+            child.process.kill()
+            child.process.wait()
+            os.killpg(child.process.pid, 0)
+        # The streams end with the last process that has them.
+        assert not any(reader.is_alive() for reader in child._readers)
