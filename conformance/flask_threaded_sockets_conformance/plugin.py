@@ -72,15 +72,17 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check what was asked for.
 
     Raises:
-        UsageError: a backend is not there or does not load.
+        UsageError: a backend is not there or does not load, or the report has no place.
     """
     modules = _listed(config.getoption("--ws-import"))
     if modules:
         os.environ[IMPORT_VARIABLE] = ",".join(modules)
         try:
             import_backends()
-        except ImportError as error:
-            raise pytest.UsageError(f"--ws-import: {error}") from error
+        except Exception as error:
+            told = str(error) if isinstance(error, ImportError) else repr(error)
+            raise pytest.UsageError(f"--ws-import: {told}") from error
+    _check_report(config.getoption("--ws-report"))
     names = _listed(config.getoption("--ws-backend"))
     if "all" in names:
         names = backend_names()
@@ -95,6 +97,20 @@ def pytest_configure(config: pytest.Config) -> None:
         not config.getoption("--ws-quick"),
     )
     config.stash[results_key] = Results()
+
+
+def _check_report(path: Path | None) -> None:
+    """Find out now, not after the run, that the report cannot be written."""
+    if path is None:
+        return
+    if path.suffix in (".json", ".svg") or path.is_dir():
+        raise pytest.UsageError(f"--ws-report: {path} is no name for a page, e.g. report.html")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise pytest.UsageError(f"--ws-report: {path}: {error.strerror}") from error
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise pytest.UsageError(f"--ws-report: {path}: it may not be written")
 
 
 def _listed(values: list[str]) -> list[str]:

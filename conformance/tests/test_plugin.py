@@ -154,6 +154,31 @@ def test_unknown_backend_is_a_usage_error(run: Run, name: str, told: str) -> Non
     assert "Traceback" not in result.stderr.str()
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("import nonesuch", "*--ws-import: No module named 'nonesuch'*"),
+        ("raise RuntimeError('no device')", "*--ws-import: RuntimeError('no device')*"),
+        ("def (", "*--ws-import: SyntaxError(*"),
+    ],
+)
+def test_module_that_does_not_import_is_a_usage_error(
+    run: Run, pytester: pytest.Pytester, body: str, told: str
+) -> None:
+    pytester.makepyfile(defect=body)
+    result = run("--ws-backend", "builtin", "--ws-import", "defect")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([told])
+    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
+
+
+@pytest.mark.parametrize("path", ["broken.py/report.html", "report.json", "."])
+def test_report_without_a_place_is_a_usage_error(run: Run, path: str) -> None:
+    result = run("--ws-backend", "builtin", "-k", "masking", "--ws-report", path)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*--ws-report: *{path}*"])
+
+
 def test_no_backend_named_is_an_error_that_says_what_to_do(run: Run) -> None:
     result = run()
     assert result.ret == pytest.ExitCode.INTERRUPTED
