@@ -280,6 +280,20 @@ def send_frame_is_not_compressed(t: Trial) -> None:
     t.equal(first_frame(arrived).rsv, 0, "reserved bits")
 
 
+@area.case("WebSocket.send_frame")
+def send_frame_compressed(t: Trial) -> None:
+    """The handler sends with ``send_frame`` and ``do_compress=True``.
+
+    Expect: the frame has RSV1.
+    """
+    peer = t.connect(
+        lambda ws: ws.send_frame("x" * 500, ws.OPCODE_TEXT, True), config=ON, headers=OFFER
+    )
+    arrived = peer.next()
+    t.equal(arrived, Text("x" * 500), "message")
+    t.equal(first_frame(arrived).rsv, RSV1, "reserved bits")
+
+
 @area.case("7.2")
 def many_messages(t: Trial) -> None:
     """Five hundred compressed messages go back and forth with shared windows.

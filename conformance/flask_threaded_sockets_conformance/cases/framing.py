@@ -8,7 +8,7 @@ from ..arrivals import Binary, Close, Raw, Text
 from ..case import Area
 from ..exchange import Exchange, add_exchanges
 from ..trial import Trial
-from ..wire import FIN, RSV1, RSV2, RSV3, binary, frame, text, wire
+from ..wire import FIN, RSV1, RSV2, RSV3, binary, close, frame, ping, text, wire
 
 __all__ = ["area"]
 
@@ -128,6 +128,14 @@ add_exchanges(
         text("first") + frame(FIN | 0x3, b"hi"),
         (Close(1002),),
         app=("first", None, 1002),
+    ),
+    Exchange(
+        "opcode-3-before-others",
+        "7.1.7",
+        "A reserved opcode; a message, a Ping and a Close behind it in the same segment.",
+        frame(FIN | 0x3, b"hi") + text("behind") + ping(b"behind") + close(),
+        (Close(1002),),
+        app=(None, 1002),
     ),
     Exchange(
         "16-bit-length-not-minimal",

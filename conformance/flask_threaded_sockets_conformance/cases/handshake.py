@@ -124,6 +124,12 @@ _ACCEPTED = (
     ),
     _Row("upgrade-mixed-case", "4.2.1", "Upgrade: WebSocket", headers={"Upgrade": "WebSocket"}),
     _Row(
+        "upgrade-list",
+        "4.2.1",
+        "Upgrade: h2c, websocket",
+        headers={"Upgrade": "h2c, websocket"},
+    ),
+    _Row(
         "connection-lower-case", "4.2.1", "Connection: upgrade", headers={"Connection": "upgrade"}
     ),
     _Row(
@@ -289,6 +295,7 @@ _REFUSED = (
         426,
         {"Connection": "keep-alive"},
     ),
+    _Row("no-connection", "4.2.1", "Upgrade, but no Connection.", 426, {"Connection": None}),
     _Row("upgrade-to-another", "4.2.1", "Upgrade: h2c", 426, {"Upgrade": "h2c"}),
     _Row("unknown-path", "4.2.2", "A path that is no route.", 404, path="/nowhere"),
     _Row(

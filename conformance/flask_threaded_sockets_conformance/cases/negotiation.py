@@ -30,7 +30,9 @@ def deflate(data: bytes, bits: int = 15, level: int = 6) -> bytes:
         bits: the window.
         level: zlib's; 0: stored blocks.
     """
-    packer = zlib.compressobj(level, wbits=-bits)
+    # zlib has no window of 8 bits; what refers to nothing fits any.
+    strategy = zlib.Z_HUFFMAN_ONLY if bits < 9 else zlib.Z_DEFAULT_STRATEGY
+    packer = zlib.compressobj(level, zlib.DEFLATED, -max(bits, 9), strategy=strategy)
     packed = packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH)
     return packed.removesuffix(b"\x00\x00\xff\xff")
 
@@ -59,7 +61,9 @@ _DECLINED = (
     ("server-bits-leading-zero", "permessage-deflate; server_max_window_bits=010"),
     ("server-bits-no-number", "permessage-deflate; server_max_window_bits=many"),
     ("server-bits-without-value", "permessage-deflate; server_max_window_bits"),
+    ("client-bits-7", "permessage-deflate; client_max_window_bits=7"),
     ("client-bits-16", "permessage-deflate; client_max_window_bits=16"),
+    ("client-bits-leading-zero", "permessage-deflate; client_max_window_bits=010"),
     ("flag-with-value", "permessage-deflate; server_no_context_takeover=1"),
     ("repeated-flag", "permessage-deflate; server_no_context_takeover; server_no_context_takeover"),
     ("repeated-bits", "permessage-deflate; server_max_window_bits=10; server_max_window_bits=11"),
@@ -91,6 +95,19 @@ def _window(bits: int) -> Run:
         peer.expect(Text(_FAR), Text(_FAR[:1000]))
 
     return run
+
+
+def smallest_window(t: Trial) -> None:
+    """The client can inflate with a window of 8 bits, which many libraries cannot give.
+
+    Expect: the offer is declined, or the answer has 8 bits and all messages keep to them.
+    """
+    offer = "permessage-deflate; server_max_window_bits=8"
+    answer = _answer(t, offer)
+    if answer is not None:
+        t.equal(answer.get("server_max_window_bits"), "8", "server_max_window_bits")
+    peer = t.connect(_send_far, config=ON, headers={"Sec-WebSocket-Extensions": offer})
+    peer.expect(Text(_FAR), Text(_FAR[:1000]))
 
 
 def _send_far(ws: WebSocket) -> None:
@@ -137,7 +154,7 @@ def add_negotiation(area: Area) -> None:
                 _window(bits),
             )
         )
-    for bits in (9, 10, 12, 15):
+    for bits in (8, 9, 10, 12, 15):
         area.add(
             Case(
                 f"client-window-{bits}",
@@ -150,12 +167,14 @@ def add_negotiation(area: Area) -> None:
             )
         )
     area.case("7.1")(accepts)
+    area.case("7.1.2.1")(smallest_window)
     area.case("7.1.2.2")(client_bits_not_offered)
     area.case("7.1.1.1")(server_no_context_takeover)
     area.case("7.1.1.2", level="should")(client_no_context_takeover)
     area.case("5.1")(second_offer)
     area.case("RFC 6455 9.1")(quoted_value)
     area.case("RFC 6455 9.1")(offers_in_two_lines)
+    area.case("RFC 6455 9.1")(malformed_offer)
 
 
 def accepts(t: Trial) -> None:
@@ -217,6 +236,16 @@ def quoted_value(t: Trial) -> None:
     """
     answer = _accepted(t, 'permessage-deflate; server_max_window_bits="10"')
     t.true(int(answer["server_max_window_bits"]) <= 10, f"the answer is {answer}")
+
+
+def malformed_offer(t: Trial) -> None:
+    """The header with the offers is not what the grammar allows.
+
+    Expect: the response has the status 400.
+    """
+    headers = {"Sec-WebSocket-Extensions": "permessage-deflate; =10"}
+    _, response = t.ask(request_head("/echo", headers), site=t.site(ON))
+    t.equal(response.status, 400, "status")
 
 
 def offers_in_two_lines(t: Trial) -> None:

@@ -20,7 +20,7 @@ _ORIGIN = "https://app.example"
 
 
 def _origin(
-    allowed: object, origin: str, status: int, *, on_route: bool = False
+    allowed: object, origin: str | None, status: int, *, on_route: bool = False
 ) -> Callable[[Trial], None]:
     def run(t: Trial) -> None:
         options = {"allowed_origins": allowed}
@@ -41,6 +41,8 @@ for _name, _words, _value, _given, _status in (
     ("list-empty", "an empty list", [], _ORIGIN, 403),
     ("callable-true", "a callable that says yes", lambda *_: True, _ORIGIN, 101),
     ("callable-false", "a callable that says no", lambda *_: False, _ORIGIN, 403),
+    ("absent-from-list", "a list", [_ORIGIN], None, 101),
+    ("absent-from-callable", "a callable that says no", lambda *_: False, None, 101),
 ):
     for _on_route in (False, True):
         area.add(
@@ -50,7 +52,7 @@ for _name, _words, _value, _given, _status in (
                 "SOCKETS_ALLOWED_ORIGINS",
                 "must",
                 f"{'A route has' if _on_route else 'The app has'} {_words}; "
-                f"the request comes from {_given}.",
+                f"the request {'comes from ' + _given if _given else 'has no Origin'}.",
                 f"Status {_status}.",
                 _origin(_value, _given, _status, on_route=_on_route),
             )

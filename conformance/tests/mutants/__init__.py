@@ -13,6 +13,7 @@ from .handshakes import HANDSHAKES
 from .inflating import INFLATING
 from .living import LIVING
 from .mutant import Mutant, MutantBackend
+from .offers import OFFERS
 from .ordinary import ORDINARY
 from .parting import PARTING
 from .pongs import PONGS_WRONG
@@ -48,6 +49,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *HANDSHAKES,
     *SURFACES,
     *REQUESTS,
+    *OFFERS,
     *ORDINARY,
     *CALLS,
 )

@@ -40,6 +40,13 @@ def always_binary(right: Any) -> Any:
     return send_frame
 
 
+def never_compressing(right: Any) -> Any:
+    def send_frame(self: WebSocket, message: Any, opcode: int, *_: Any) -> None:
+        right(self, message, opcode)
+
+    return send_frame
+
+
 def silent_ping(right: Any) -> Any:
     def ping(self: WebSocket, payload: Any = b"") -> None:
         try:
@@ -106,8 +113,14 @@ CALLS = (
         (
             "websocket.frame-text",
             "compression.send-frame-is-not-compressed",
+            "compression.send-frame-compressed",
         ),
         patch=wrapping("send_frame", always_binary),
+    ),
+    Mutant(
+        "frame-never-compressed",
+        ("compression.send-frame-compressed",),
+        patch=wrapping("send_frame", never_compressing),
     ),
     Mutant(
         "ping-on-closed-ignored",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from flask_threaded_sockets_conformance.wire import CLOSE, FIN, frame
 
+from flask_threaded_sockets.backend import Upgrade
 from flask_threaded_sockets.events import Close, Event
+from flask_threaded_sockets.options import ConnectionOptions
 
-from .filtered import Filtered
+from .filtered import Filtered, Header
 from .mutant import Mutant
 
 __all__ = ["FAILURES"]
@@ -102,7 +104,30 @@ class AppSeesFailureAs1006(Filtered):
         return [event]
 
 
+class GoesOnAfterFailure(Filtered):
+    """Take and tell what stands behind a violation."""
+
+    def __init__(self, upgrade: Upgrade, options: ConnectionOptions) -> None:
+        super().__init__(upgrade, options)
+        self.upgrade = upgrade
+        self.held: list[Event] = []
+
+    def came(self, header: Header) -> bytes | None:
+        self.held += self.inner.events()
+        if not any(isinstance(event, Close) for event in self.held):
+            return header.raw
+        self._pull()
+        self.inner = self.make(self.upgrade, self.options)
+        return None if header.opcode == CLOSE else header.raw
+
+    def events(self) -> list[Event]:
+        events, self.held = self.held + self.inner.events(), []
+        ends = [event for event in events if isinstance(event, Close)]
+        return [event for event in events if event not in ends] + ends[:1]
+
+
 FAILURES = (
+    Mutant("goes-on-after-failure", ("framing.opcode-3-before-others",), GoesOnAfterFailure),
     Mutant("1003-for-1002", (*FAILURES_1002, "endings.no-leaks"), No1002),
     Mutant("1003-for-1007", FAILURES_1007, No1007),
     Mutant(
@@ -137,6 +162,7 @@ FAILURES = (
         "failure-told-as-1006",
         (
             "framing.opcode-3-after-message",
+            "framing.opcode-3-before-others",
             "fragmentation.continuation-after-*",
             "text.invalid-after-message",
             "text.invalid-while-busy",

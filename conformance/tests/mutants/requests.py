@@ -192,8 +192,8 @@ REQUESTS = (
     ),
     Mutant(
         "connection-header-not-needed",
-        ("handshake.connection-without-upgrade",),
-        patch=upgrading(lambda environ: environ.get("HTTP_UPGRADE", "").lower() == "websocket"),
+        ("handshake.connection-without-upgrade", "handshake.no-connection"),
+        patch=upgrading(lambda environ: "websocket" in environ.get("HTTP_UPGRADE", "").lower()),
     ),
     Mutant(
         "any-upgrade-is-a-websocket",
@@ -210,6 +210,7 @@ REQUESTS = (
         (
             "handshake.no-upgrade",
             "handshake.connection-without-upgrade",
+            "handshake.no-connection",
             "handshake.upgrade-to-another",
             "websocket.wsgi-application",
         ),

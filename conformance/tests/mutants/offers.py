@@ -1,0 +1,75 @@
+"""Mutants of the core's answers to offers and origins that are out of the ordinary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flask_threaded_sockets import negotiation, opening
+from flask_threaded_sockets.backend import DeflateParameters
+from flask_threaded_sockets.handshake import BadHandshake, is_upgrade
+from flask_threaded_sockets.origin import OriginRefused
+
+from .mutant import Mutant
+from .requests import upgrading
+
+__all__ = ["OFFERS"]
+
+
+def malformed_offer_ignored(patch: pytest.MonkeyPatch) -> None:
+    negotiate = negotiation.negotiate_deflate
+
+    def ignoring(header: str | None) -> tuple[DeflateParameters, str] | None:
+        try:
+            return negotiate(header)
+        except BadHandshake:
+            return None
+
+    patch.setattr(opening, "negotiate_deflate", ignoring)
+
+
+def nine_for_eight(patch: pytest.MonkeyPatch) -> None:
+    """Answer a window of 8 bits with one of 9, as zlib does."""
+    negotiate = negotiation.negotiate_deflate
+
+    def answering(header: str | None) -> tuple[DeflateParameters, str] | None:
+        if header is not None and header.endswith("server_max_window_bits=8"):
+            header = header.replace("=8", "=9")
+        return negotiate(header)
+
+    patch.setattr(opening, "negotiate_deflate", answering)
+
+
+def origin_needed(patch: pytest.MonkeyPatch) -> None:
+    """Refuse a request without an origin where some are listed."""
+    check = opening.check_origin
+
+    def strict(environ: dict[str, Any], allowed: Any) -> None:
+        if allowed not in (None, "*") and "HTTP_ORIGIN" not in environ:
+            raise OriginRefused("", "one of those listed")
+        check(environ, allowed)
+
+    patch.setattr(opening, "check_origin", strict)
+
+
+OFFERS = (
+    Mutant(
+        "upgrade-is-one-word",
+        ("handshake.upgrade-list",),
+        patch=upgrading(
+            lambda environ: is_upgrade(environ) and "," not in environ.get("HTTP_UPGRADE", "")
+        ),
+    ),
+    Mutant(
+        "malformed-offer-ignored",
+        ("compression.malformed-offer",),
+        patch=malformed_offer_ignored,
+    ),
+    Mutant("nine-bits-for-eight", ("compression.smallest-window",), patch=nine_for_eight),
+    Mutant(
+        "origin-needed",
+        ("configuration.origin-absent-*", "configuration.route-origin-absent-*"),
+        patch=origin_needed,
+    ),
+)
