@@ -101,6 +101,8 @@ class NonBlockingTransport(Transport):
                         sent = self._sock.send(chunk)
                 except (ssl.SSLWantWriteError, ssl.SSLWantReadError, BlockingIOError):
                     return total
+                if not sent:  # gevent's TLS sockets say so that there is no room
+                    return total
                 total += sent
                 view = view[sent:]
         return total
