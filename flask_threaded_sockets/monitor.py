@@ -155,6 +155,11 @@ class _Readiness:
                 self._poll.unregister(fd)
 
     def wait(self, timeout: float) -> list[Supervised]:
+        if patched_by() == "gevent":
+            # Its poll watches all anew; whose descriptor may be closed must not be among
+            # them (see transport.waiting.settle).
+            for connection in [each for each in self._fd_of if each.fileno() < 0]:
+                self.remove(connection)
         if self._poll is not None:
             ready = [fd for fd, _ in self._poll.poll(timeout * 1000)]
         elif self._by_fd and patched_by() != "eventlet":

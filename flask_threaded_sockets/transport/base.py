@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from ..backend import Buffer
-from .waiting import hung_up, native_socket, wait_socket
+from .waiting import hung_up, native_socket, settle, wait_socket
 
 __all__ = ["LINGER", "Transport"]
 
@@ -155,6 +155,7 @@ class Transport(ABC):
                     if self.recv_ready(65536) == b"":
                         break
         self.end()
+        settle()  # the owner may close the socket now
 
     def _shutdown_raw(self, how: int) -> None:
         # The base class's method: SSLSocket.shutdown would drop the TLS state under the

@@ -13,7 +13,7 @@ import socket
 import sys
 from typing import Any, Final, Literal
 
-__all__ = ["hung_up", "native_socket", "patched_by", "wait_socket"]
+__all__ = ["hung_up", "native_socket", "patched_by", "settle", "wait_socket"]
 
 # The longest wait of one poll(), in milliseconds: a C int, some 24 days.
 _POLL_MAX: Final = 2**31 - 1
@@ -76,6 +76,18 @@ def hung_up(fd: int) -> bool:
     poller = poll()
     poller.register(fd, select.POLLRDHUP)
     return bool(poller.poll(0))
+
+
+def settle() -> None:
+    """Let gevent tell the kernel what is waited for, before a descriptor is closed.
+
+    It does so once per turn of its loop. libev ends the whole process (an assertion, as of
+    gevent 26.9) where a descriptor with a change to tell is closed by then: one greenlet
+    gave up waiting for room, say, while another goes on waiting for data.
+    """
+    if patched_by() == "gevent":
+        # Not 0: that comes back within the same turn.
+        sys.modules["gevent"].sleep(0.001)
 
 
 def _native_poll() -> Any:

@@ -23,11 +23,15 @@ def installed(name: str) -> None:
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, certificate
 ) -> Iterator[Hosted]:
-    """Give a server that several tests share; the parameter is ``(name, tls)``."""
+    """Give a server that several tests share; the parameter is ``(name, tls)``.
+
+    What the module calls ``CONFIG`` is the app's configuration.
+    """
     name, tls = request.param
     installed(name)
     directory = tmp_path_factory.mktemp("hosted")
-    with hosted(name, directory, certificate if tls else None) as it:
+    config = getattr(request.module, "CONFIG", {})
+    with hosted(name, directory, certificate if tls else None, **config) as it:
         yield it
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import queue
 import signal
 import socket
-import struct
 import sys
 import threading
 import time
 
 import pytest
+from integration.liveness.blackhole import blackhole
 from integration.liveness.hosted import answering_client
 from live import HOSTS, Pair, eventually, in_thread
 from peer import CLOSE, PING, TEXT, Frame, close_frame
@@ -24,32 +23,10 @@ KEEPALIVE = {"SOCKETS_PING_INTERVAL": INTERVAL, "SOCKETS_PING_TIMEOUT": TIMEOUT}
 # One second more by contract, and two for a busy machine.
 NOTICED = INTERVAL + TIMEOUT + 1 + 2
 
-SO_ATTACH_FILTER = 26  # asm-generic/socket.h
 MIB = 1 << 20
 
 both_hosts = pytest.mark.parametrize("host", HOSTS, indirect=True)
 linux = pytest.mark.skipif(sys.platform != "linux", reason="a filter on a socket is Linux's")
-
-
-class _Instruction(ctypes.Structure):
-    """One of classic BPF's, as linux/filter.h has it."""
-
-    _fields_ = (
-        ("code", ctypes.c_ushort),
-        ("jt", ctypes.c_ubyte),
-        ("jf", ctypes.c_ubyte),
-        ("k", ctypes.c_uint32),
-    )
-
-
-def blackhole(sock: socket.socket) -> None:
-    """Let the kernel drop every segment that comes for a socket, unanswered.
-
-    To the other end this is a cable that was pulled: neither data nor acknowledgements.
-    """
-    keep_nothing = _Instruction(6, 0, 0, 0)  # BPF_RET, 0 bytes
-    program = struct.pack("HP", 1, ctypes.addressof(keep_nothing))
-    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
 
 
 def receiver_of(ws, receiving):

@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import time
+from collections import defaultdict
 
 import flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -82,6 +83,30 @@ def idle(ws):
     """Do neither, and end when the peer has gone."""
     while not ws.closed:
         time.sleep(0.02)
+
+
+@sockets.route("/flood", ping_interval=None)
+def flood(ws):
+    """Send more than any buffer holds."""
+    ws.send(bytes(range(256)) * (1 << 16))
+
+
+released = defaultdict(threading.Event)
+
+
+@sockets.route("/busy/<name>")
+def busy(ws, name):
+    """Take nothing until it is released; then check that nothing is missing."""
+    released[name].wait()
+    for number in range(int(ws.receive())):
+        assert int.from_bytes(ws.receive()[:2], "big") == number
+    ws.send("complete")
+
+
+@app.get("/release/<name>")
+def release(name):
+    released[name].set()
+    return "released"
 
 
 @sockets.route("/returns")
