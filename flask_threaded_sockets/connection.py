@@ -22,6 +22,9 @@ __all__ = ["ThreadedConnection"]
 # Reads of one connection before the monitor turns to the next.
 _PUMP_READS: Final = 16
 
+# Seconds the monitor waits for a sender to be done with the protocol.
+_PATIENCE: Final = 0.1
+
 
 class ThreadedConnection(Shell):
     """Carry one WebSocket for a :class:`Protocol`, on the handler's thread and the monitor's."""
@@ -33,7 +36,7 @@ class ThreadedConnection(Shell):
         super().start(early)
         monitor.watch(self)
 
-    # What the monitor asks (see Supervised); none of these blocks.
+    # What the monitor asks (see Supervised); none of these blocks for long.
 
     def fileno(self) -> int:
         """Give the socket's descriptor, negative when it is gone."""
@@ -43,7 +46,7 @@ class ThreadedConnection(Shell):
         """Read what is there, in the place of a handler that is not receiving."""
         if self._ending is not None and self._ending.closer_waits:
             return False  # he reads himself; in a flood he would hardly get the lock from here
-        if not self._read_lock.acquire(blocking=False):
+        if self._is_encoding() or not self._read_lock.acquire(blocking=False):
             return False
         try:
             for _ in range(_PUMP_READS):
@@ -54,6 +57,16 @@ class ThreadedConnection(Shell):
             return not self._transport.ended
         finally:
             self._read_lock.release()
+
+    def _is_encoding(self) -> bool:
+        """Tell whether a sender has the protocol for long, as to compress what is large.
+
+        Then this connection's turn is later: all others wait for the monitor, too.
+        """
+        if not self._codec_lock.acquire(timeout=_PATIENCE):
+            return True
+        self._codec_lock.release()
+        return False
 
     def _full(self) -> bool:
         if self._out.congested:
@@ -67,6 +80,8 @@ class ThreadedConnection(Shell):
         """Send what is due and enforce the deadlines; ``False`` when all is over."""
         if self._transport.ended:
             return False
+        if self._is_encoding():
+            return True
         self._flush()
         ending = self._ending
         if self._out.stuck(now, self._options.send_timeout):

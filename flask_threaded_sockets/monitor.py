@@ -27,7 +27,7 @@ TICK: Final = 0.25
 
 
 class Supervised(Protocol):
-    """Name what the monitor asks of a connection; no method may block."""
+    """Name what the monitor asks of a connection; no method may block for long."""
 
     def fileno(self) -> int:
         """Give the socket's descriptor, negative when it is gone."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import zlib
 
 import pytest
 from integration.liveness.hosted import served
 from integration.processes import wait_for
-from peer import CLOSE, TEXT, Frame, Peer, bulk, request
+from live import Pair, eventually, in_thread
+from peer import CLOSE, PING, TEXT, Frame, Peer, bulk, request
 
+from flask_threaded_sockets import WebSocketError
 from flask_threaded_sockets.backend import Feature
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -52,3 +55,26 @@ def test_decompression_bomb_costs_no_more_than_the_limit(backend, tmp_path, frag
     print(f"MEASURED bomb {backend} {fragments} fragments, limit {limit}: {grown}")
     # A library keeps two copies of a compressed frame, half a megabyte each.
     assert grown < limit + (MIB if backend == "builtin" else 2 * MIB)
+
+
+@pytest.mark.needs(Feature.COMPRESSION)
+def test_end_of_one_is_noticed_while_something_large_is_compressed_for_another(serve):
+    held = Pair()
+    live = serve(held.handler, SOCKETS_COMPRESSION=True, SOCKETS_PING_INTERVAL=0.2)
+    offer = [("Sec-WebSocket-Extensions", "permessage-deflate")]
+    busy, ws = live.open("/", offer), held.take()
+    leaving, left = live.open(), held.take()
+    for peer in (busy, leaving):
+        assert peer.frame().first == PING  # the monitor has an eye on them
+    sending = in_thread(ws.send, os.urandom(64 * MIB))  # takes seconds
+    busy.text("read this")  # in the handler's place
+    leaving.reset()
+    eventually(lambda: left.closed)
+    busy.sock.setblocking(False)
+    with pytest.raises(BlockingIOError):  # nothing large has gone out yet
+        while True:
+            assert len(busy.sock.recv(KIB)) < KIB  # a ping
+    busy.close()
+    with pytest.raises(WebSocketError):
+        sending.result()
+    held.release()
