@@ -92,11 +92,14 @@ class Gateway:
         return [] if opening.accepted else opening.finish(relay.close_code, relay.end)
 
     def _iterate(self, opening: Opening, relay: _Relay, body: Iterable[bytes]) -> Iterator[bytes]:
-        """Pass on a response; an application that is a generator may still accept."""
+        """Pass on a response; until its first byte, what makes it may still accept."""
         try:
             try:
                 for chunk in body:
-                    if not opening.accepted:
+                    if opening.accepted:
+                        continue
+                    # With it the server sends the head, behind which no 101 may follow.
+                    if not chunk or opening.committed or opening.expire(relay.status):
                         yield chunk
             finally:
                 _close_body(body)

@@ -370,17 +370,23 @@ class Opening:
         if self._client is not None:
             self._observer.disconnected(self, ending)
 
-    def expire(self, status: int | None) -> None:
+    def expire(self, status: int | None) -> bool:
         """Take note of the HTTP response; the WebSocket cannot be opened any more.
 
         Args:
             status: the response's; ``None``: there was none.
+
+        Returns:
+            Whether that is so; ``False``: another thread has just opened it.
         """
         with self._lock:
+            if self.accepted or self._finished:
+                return not self.accepted
             self._finished = True
         if status is not None:
             self._observer.refused(self, status)
         self._part()
+        return True
 
     def _part(self) -> None:
         """Leave nothing that the garbage collector would have to find; the request is over."""

@@ -250,6 +250,38 @@ def test_exception_before_the_101_is_a_500_logged_once(serve, logs):
     assert app.counts["exceptions"] == 1
 
 
+@pytest.mark.parametrize("late", ["the body", "a thread"])
+def test_response_that_has_begun_is_not_followed_by_a_101(serve, late):
+    app = app_of(returns)
+    told = queue.SimpleQueue()
+
+    def use(ws):
+        try:
+            told.put(ws.send("hello"))
+        except WebSocketError as error:
+            told.put(error)
+
+    @app.get("/page")
+    def page():
+        ws = flask.request.environ["wsgi.websocket"]
+
+        def body():
+            yield "begun, "
+            if late == "the body":
+                use(ws)
+            else:
+                in_thread(use, ws).result()
+            yield "ended"
+
+        return flask.Response(body(), headers={"Content-Length": "12"})
+
+    peer = serve(app=app).connect()
+    peer.send(request("/page"))
+    assert peer.head().status == 200
+    assert peer.to_end() == b"begun, ended"
+    assert isinstance(told.get(timeout=DEADLINE), WebSocketError)
+
+
 # What a peer does
 
 MAX = 65536
