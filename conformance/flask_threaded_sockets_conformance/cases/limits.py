@@ -136,6 +136,16 @@ add_exchanges(
         feature=Feature.COMPRESSION,
     ),
     Exchange(
+        "inflated-shrinks",
+        "SOCKETS_MAX_MESSAGE_SIZE",
+        "A message of exactly the limit, which compressing has made a few bytes longer.",
+        frame(FIN | RSV1 | TEXT, deflate(b"x" * 1000, level=0)),
+        (Text("x" * 1000),),
+        config=_SMALL_ON,
+        headers=OFFER,
+        feature=Feature.COMPRESSION,
+    ),
+    Exchange(
         "inflated-above-limit",
         "SOCKETS_MAX_MESSAGE_SIZE",
         "A compressed message that inflates to one byte more than the limit.",

@@ -113,6 +113,17 @@ class ControlCounts(Filtered):
         return header.raw
 
 
+class CompressedCounts(Filtered):
+    """Hold the limit against the length of a frame that is still compressed."""
+
+    def came(self, header: Header) -> bytes | None:
+        limit = self.options.max_message_size
+        if limit is not None and header.first & 0x40 and header.length > limit:
+            header.length = 1 << 40
+            return header.encoded()
+        return header.raw
+
+
 SIZES = (
     Mutant(
         "no-limit",
@@ -159,6 +170,7 @@ SIZES = (
             "configuration.route-raises-size",
             "limits.control-frames-do-not-count",
             "limits.inflated-at-limit",
+            "limits.inflated-shrinks",
         ),
         assembling(LimitIsOneLess),
     ),
@@ -189,6 +201,7 @@ SIZES = (
             "limits.binary-at-limit",
             "limits.control-frames-do-not-count",
             "limits.fragments-at-limit",
+            "limits.inflated-shrinks",
             "limits.text-at-limit",
         ),
         assembling(LimitOnConnection),
@@ -204,5 +217,6 @@ SIZES = (
         ),
         assembling(LimitInCharacters),
     ),
+    Mutant("limit-counts-compressed", ("limits.inflated-shrinks",), CompressedCounts),
     Mutant("limit-counts-control", ("limits.control-frames-do-not-count",), ControlCounts),
 )
