@@ -92,7 +92,7 @@ class Differential:
             Mismatch: they differ, or one breaks a rule by itself; shows the wire bytes.
         """
         heard = {name: _converse(stack, conversation) for name, stack in self._stacks.items()}
-        if len({_allowing(conversation, each) for each in heard.values()}) > 1:
+        if len({allowing(conversation, each) for each in heard.values()}) > 1:
             raise Mismatch(
                 f"the backends differ on\n{conversation}\n"
                 + "\n".join(f"{name}: {each}" for name, each in heard.items())
@@ -153,9 +153,13 @@ def _converse(stack: Stack, conversation: Conversation) -> Heard:
         )
 
 
-def _allowing(conversation: Conversation, heard: Heard) -> Heard:
+def allowing(conversation: Conversation, heard: Heard) -> Heard:
     """Take out what backends may differ in, each with its reason."""
     messages, code, pongs, close = heard.messages, heard.code, heard.pongs, heard.close
+    if code in (1007, 1009):
+        # Bad text and too much of it are met with the first fragment here (that is
+        # Feature.FAIL_FAST_UTF8), with the last there, behind Pings in between.
+        pongs = ()
     if close == 0 or (close == 1000 and code == 1005):
         # RFC 6455 section 5.5.1: a Close without a code may be answered with 1000.
         close = 0
@@ -166,13 +170,14 @@ def _allowing(conversation: Conversation, heard: Heard) -> Heard:
     if conversation.close_is_doubly_wrong and code in (1002, 1007):
         # A Close with two faults: which one counts is nobody's rule.
         code = close = 1002
+        pongs = ()
+    if conversation.limit is not None and code == 1007:
+        # A message may be both bad text and too long, and which is seen first is as open.
+        code = close = 1009
     if conversation.ends_within_frame and code in (1002, 1006, 1007, 1009):
         # Some judge the payload of a frame as it comes (Feature.FAIL_FAST_UTF8), others
         # when the frame is whole, which it never is.
         code, close = 1006, None
-    if code in (1007, 1009):
-        # Bad text and too much of it within a compressed message are met as it is inflated,
-        # here with the first fragment, there with the last, behind Pings in between.
         pongs = ()
     return Heard(messages, code, pongs, close)
 

@@ -9,8 +9,17 @@ from collections.abc import Iterator
 import pytest
 from flask_threaded_sockets_conformance.arrivals import Mismatch
 from flask_threaded_sockets_conformance.conversations import Conversation
-from flask_threaded_sockets_conformance.differential import Differential
-from flask_threaded_sockets_conformance.wire import binary, close, cont, ping, text
+from flask_threaded_sockets_conformance.differential import Differential, Heard, allowing
+from flask_threaded_sockets_conformance.wire import (
+    CLOSE,
+    FIN,
+    binary,
+    close,
+    cont,
+    frame,
+    ping,
+    text,
+)
 from mutants import MUTANTS, MutantBackend
 
 from flask_threaded_sockets.plugins import backend_names, register_backend, unregister_backend
@@ -74,6 +83,29 @@ def test_a_difference_is_found_and_shown_as_bytes(broken: str, wire: str) -> Non
     assert "the backends differ on\n" in shown
     assert re.search(wire, shown)
     assert f"{broken}: receive() gave " in shown
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        ((cont(), close(1000)), 1007),
+        ((cont(), frame(FIN | CLOSE, b"\x00\x00\xff")), 1007),  # a Close with two faults
+        ((cont("never whole")[:-3],), 1006),
+    ],
+)
+def test_when_bad_text_is_noticed_is_no_difference(end: tuple[bytes, ...], code: int) -> None:
+    conversation = Conversation((text(b"\xff", fin=False), ping(b"p"), *end))
+    early = Heard((), 1007, (), 1007)
+    late = Heard((), code, (b"p",), None if code == 1006 else code)
+    assert allowing(conversation, early) == allowing(conversation, late)
+
+
+def test_bad_text_that_is_too_long_is_either() -> None:
+    conversation = Conversation((text(b"\xff" * 6, fin=False), cont("Hello")), limit=10)
+    bad, long = Heard((), 1007, (), 1007), Heard((), 1009, (), 1009)
+    assert allowing(conversation, bad) == allowing(conversation, long)
+    unlimited = Conversation(conversation.frames)
+    assert allowing(unlimited, bad) != allowing(unlimited, long)
 
 
 def test_one_backend_has_nothing_to_differ_from() -> None:
