@@ -207,9 +207,8 @@ class Site:
         if tell is not None:
             tell(exception)
 
-    def forget(self, address: Any, patience: float) -> None:
-        """Wait until a client's request has ended, for so long, and watch it no more."""
-        deadline = time.monotonic() + patience
+    def forget(self, address: Any, deadline: float) -> None:
+        """Wait until a client's request has ended or the time has come; watch it no more."""
         while address in self.server.accepted and time.monotonic() < deadline:
             time.sleep(0.002)
         self._watchers.pop(address[1], None)

@@ -27,7 +27,7 @@ __all__ = ["KEY_HEADER", "Trial", "frame_of", "request_head"]
 # The nonce of RFC 6455 section 1.3.
 KEY_HEADER = "dGhlIHNhbXBsZSBub25jZQ=="
 
-# How long a request is waited for whose connection has gone and whose case has failed.
+# How long requests are waited for whose connections have gone and whose case has failed.
 _LAST_WORDS: Final = 0.5
 
 T = TypeVar("T")
@@ -101,9 +101,10 @@ class Trial:
     ) -> None:
         for peer in self._peers:
             peer.leave()
+        # What ends a request is known once it has ended; only a failure needs it.
+        deadline = time.monotonic() + (0.0 if error is None else _LAST_WORDS)
         for site, address in self._watched:
-            # What ends a request is known once it has ended; only a failure needs it.
-            site.forget(address, 0.0 if error is None else _LAST_WORDS)
+            site.forget(address, deadline)
         self._cleanup.close()
 
     # Connections
