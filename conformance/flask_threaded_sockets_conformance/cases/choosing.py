@@ -1,4 +1,4 @@
-"""Which backend is chosen, by whom, and what it has to be able to do (DESIGN.md)."""
+"""Which backend is chosen, by whom, and what it has to be able to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ``WebSocket`` contract's row ``close`` (DESIGN.md)."""
+"""The ``WebSocket`` contract's row ``close``, as the README has it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several threads on one connection, and several connections at once (DESIGN.md, threads)."""
+"""Several threads on one connection, and several connections at once."""
 
 from __future__ import annotations
 

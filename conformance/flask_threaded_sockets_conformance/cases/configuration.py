@@ -1,4 +1,4 @@
-"""The configuration table, row by row: which values, from where (DESIGN.md)."""
+"""The configuration table, row by row: which values, from where, as the README has it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ _BAD: tuple[tuple[str, object], ...] = (
     ("ping_intervall", 5),
     ("max_size", 5),
 )
-_APP_ONLY = {"max_connections", "handle_signals", "backend", "ping_intervall", "max_size"}
+_UNKNOWN = {"ping_intervall", "max_size"}
+_APP_ONLY = {"max_connections", "handle_signals", "backend", *_UNKNOWN}
 
 
 def app_with(**config: object) -> Flask:
@@ -97,14 +98,15 @@ def _slug(value: object) -> str:
 
 
 for _name, _value in _BAD:
+    _row = f"SOCKETS_{_name.upper()}"
     _id = f"{_name.replace('_', '-')}-{_slug(_value)}"
     area.add(
         Case(
             f"refuses-{_id}",
             area.name,
-            f"SOCKETS_{_name.upper()}",
+            "unknown keys" if _name in _UNKNOWN else _row,
             "must",
-            f"The app's configuration has SOCKETS_{_name.upper()} = {_value!r}.",
+            f"The app's configuration has {_row} = {_value!r}.",
             "ConfigurationError at set-up, naming the key.",
             _bad_config(_name, _value),
         )
@@ -114,7 +116,7 @@ for _name, _value in _BAD:
             Case(
                 f"route-refuses-{_id}",
                 area.name,
-                f"SOCKETS_{_name.upper()}",
+                _row,
                 "must",
                 f"A route is declared with {_name}={_value!r}.",
                 "ConfigurationError at the declaration, naming the option.",

@@ -1,4 +1,4 @@
-"""The table "how things end", row by row: what a handler does (DESIGN.md)."""
+"""The table "how things end", row by row: what a handler does, as the README has it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits: sizes, the queue, time, bombs (DESIGN.md, configuration; RFC 6455 section 10.4)."""
+"""Limits: sizes, the queue, time, bombs (the README's "Configuration"; RFC 6455 section 10.4)."""
 
 from __future__ import annotations
 

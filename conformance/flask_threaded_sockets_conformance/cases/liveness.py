@@ -1,4 +1,4 @@
-"""Peers that are silent, slow or stubborn, and handlers that only push (DESIGN.md)."""
+"""Peers that are silent, slow or stubborn, and handlers that only push."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration table, row by row: what each option does (DESIGN.md)."""
+"""The configuration table, row by row: what each option does, as the README has it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration table's row ``SOCKETS_ALLOWED_ORIGINS`` (DESIGN.md)."""
+"""The configuration table's row ``SOCKETS_ALLOWED_ORIGINS``, as the README has it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ``WebSocket`` contract's rows ``receive`` and iteration (DESIGN.md)."""
+"""The ``WebSocket`` contract's rows ``receive`` and iteration, as the README has it."""
 
 from __future__ import annotations
 

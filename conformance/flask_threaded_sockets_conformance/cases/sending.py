@@ -1,4 +1,4 @@
-"""The ``WebSocket`` contract's rows ``send``, ``send_frame`` and ``ping`` (DESIGN.md)."""
+"""The ``WebSocket`` contract's rows ``send``, ``send_frame`` and ``ping``, as the README has it."""
 
 from __future__ import annotations
 
@@ -213,14 +213,16 @@ _ENDS = (
 )
 
 for _name, _function in _ACTIONS:
+    _member = f"{_name.removesuffix('-none').replace('-', '_')}()"
+    _call = "send(None)" if _name == "send-none" else _member
     for _end, _words in _ENDS:
         area.add(
             Case(
                 f"{_name}-after-{_end}",
                 area.name,
-                f"{_name.replace('-', '_')}()",
+                _member,
                 "must",
-                f"The handler calls {_name.replace('-', ' ')} after {_words}.",
+                f"The handler calls {_call} after {_words}.",
                 f"A WebSocketError {CLOSED_TEXT!r}, whose ws is this WebSocket.",
                 _on_closed(_function, _end),
             )

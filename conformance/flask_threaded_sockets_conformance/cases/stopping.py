@@ -1,4 +1,4 @@
-"""The rows "server stops" and "peer vanishes" of the table of endings (DESIGN.md)."""
+"""The rows "server stops" and "peer vanishes" of the table of endings."""
 
 from __future__ import annotations
 

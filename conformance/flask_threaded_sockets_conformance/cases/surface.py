@@ -1,4 +1,4 @@
-"""The ``WebSocket`` contract's rows ``closed``, attributes and beyond (DESIGN.md)."""
+"""The ``WebSocket`` contract's rows ``closed``, attributes and beyond, as the README has it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What endings leave behind: log records, errors, threads, descriptors (DESIGN.md)."""
+"""What endings leave behind: log records, errors, threads, descriptors."""
 
 from __future__ import annotations
 
