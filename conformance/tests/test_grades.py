@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
 import pytest
 from flask_threaded_sockets_conformance import results
 from flask_threaded_sockets_conformance.cases import all_cases
-from flask_threaded_sockets_conformance.runner import Outcome, run_cases
+from flask_threaded_sockets_conformance.report import write_report
+from flask_threaded_sockets_conformance.runner import Outcome, Verdict, run_cases
 from flask_threaded_sockets_conformance.server import Stack
 from mutants import Mutant, MutantBackend
 
@@ -53,3 +57,30 @@ def test_backend_without_fail_fast_text_only_misses_what_should_be() -> None:
     musts = [each for each in outcomes if each.case.id in skipped and each.case.level == "must"]
     wanted = results.Grade.NOT_CONFORMANT if musts else results.Grade.CONFORMANT
     assert judged.judge("lacking").grade is wanted
+
+
+@pytest.mark.parametrize(
+    ("verdict", "grade", "colour"),
+    [
+        ("passed", "conformant", "#1a7f37"),
+        ("xfailed", "conformant with xfails", "#9a6700"),
+        ("failed", "not conformant", "#cf222e"),
+        ("xpassed", "not conformant", "#cf222e"),
+        (None, "not judged", "#59636e"),
+    ],
+)
+def test_badge_tells_grade_and_count(
+    tmp_path: Path, verdict: Verdict | None, grade: str, colour: str
+) -> None:
+    judged = results.Results()
+    first, *others = all_cases()
+    for case in others:
+        judged.add(results.Result("builtin", case.id, "passed"))
+    if verdict is not None:
+        judged.add(results.Result("builtin", first.id, verdict))
+    written = write_report(judged, tmp_path / "report.html")
+    badge = ET.parse(tmp_path / "report-builtin.svg").getroot()
+    passed = len(others) + (verdict == "passed")
+    assert badge.attrib["aria-label"] == f"WebSocket: {grade} {passed}/{len(others) + 1}"
+    assert colour in (tmp_path / "report-builtin.svg").read_text("utf-8")
+    assert len(written) == 3
