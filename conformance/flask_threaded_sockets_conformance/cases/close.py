@@ -159,6 +159,44 @@ def answer_while_busy(t: Trial) -> None:
 
 
 @area.case("5.5.1")
+def stream_ends_before_handler(t: Trial) -> None:
+    """The handler closes and goes on with something else; the client answers the Close.
+
+    Expect: the stream ends within a second, not when the handler is done.
+    """
+    done = threading.Event()
+
+    def handler(ws: WebSocket) -> None:
+        ws.close(1000)
+        done.wait(2 * t.patience)
+
+    peer = t.connect(handler)
+    try:
+        peer.expect(Close(1000))
+        peer.close()
+        with t.takes(1.0, "the end of the stream"):
+            peer.expect(Eof())
+    finally:
+        done.set()
+
+
+@area.case("5.5.1")
+def stream_ends_before_busy_handler(t: Trial) -> None:
+    """The client closes while the handler neither receives nor sends, and goes on so.
+
+    Expect: the answer and the end of the stream within a second.
+    """
+    done = threading.Event()
+    peer = t.connect(lambda _: done.wait(2 * t.patience))
+    try:
+        peer.close(1000)
+        with t.takes(1.0, "the answer and the end of the stream"):
+            peer.expect(Close(1000), Eof())
+    finally:
+        done.set()
+
+
+@area.case("5.5.1")
 def nothing_after_close(t: Trial) -> None:
     """The server closes and its handler goes on trying to send.
 

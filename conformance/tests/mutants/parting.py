@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from flask_threaded_sockets_conformance.wire import FIN, TEXT, frame
 
+from flask_threaded_sockets.connection import ThreadedConnection
+
 from .filtered import Filtered
 from .mutant import Mutant
 
@@ -44,7 +46,21 @@ class MessageAfterClose(Filtered):
             self._output += frame(FIN | TEXT, b"late", None)
 
 
+class StreamLeftOpen(ThreadedConnection):
+    """Leave the end of the stream to the core, which comes when the handler is done."""
+
+    def _flush(self) -> None:
+        try:
+            self._out.flush()
+        except OSError:
+            self._drop(1006)
+
+    def tick(self, now: float) -> bool:
+        return not self._transport.ended if self._last_word else super().tick(now)
+
+
 PARTING = (
+    Mutant("stream-left-open", ("close.stream-ends-before-*",), connection=StreamLeftOpen),
     Mutant(
         "close-reason-dropped",
         (
