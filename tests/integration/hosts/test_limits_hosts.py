@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import sys
+import threading
 import time
 
 import pytest
@@ -16,17 +17,18 @@ from integration.hosts.servers import Hosted, on
 from integration.liveness.blackhole import blackhole
 from integration.processes import wait_for
 from live import in_thread
-from peer import BINARY, CLOSE, PING, PONG, TEXT, Frame, Peer, bulk, request
+from peer import BINARY, CLOSE, PING, PONG, TEXT, Frame, Peer, bulk, close_frame, request
 from wire import frame, wire
 
 INTERVAL = TIMEOUT = 0.5
 SEND_TIMEOUT = 1.0
-MOST = 4
+CLOSE_TIMEOUT = 1.0
+MOST = 8
 CONFIG = {
     "SOCKETS_PING_INTERVAL": INTERVAL,
     "SOCKETS_PING_TIMEOUT": TIMEOUT,
     "SOCKETS_SEND_TIMEOUT": SEND_TIMEOUT,
-    "SOCKETS_CLOSE_TIMEOUT": 1,
+    "SOCKETS_CLOSE_TIMEOUT": CLOSE_TIMEOUT,
     "SOCKETS_MAX_QUEUE": 4,
     "SOCKETS_MAX_CONNECTIONS": MOST,
 }
@@ -66,6 +68,19 @@ def answer(peer: Peer) -> Frame:
     if got.first == PING:
         peer.send(frame(PONG, got.payload))
     return got
+
+
+def admitted(server: Hosted, path: str) -> Peer:
+    """Open a WebSocket as soon as there is room: a handler's end comes before its thread's."""
+    deadline = time.monotonic() + 10
+    while True:
+        head, peer = server.ask(path)
+        if head.status == 101:
+            peer.send(frame(PING, b"in?"))
+            if peer.frame() == Frame(PONG, b"in?"):
+                return peer
+        assert time.monotonic() < deadline
+        peer.close()
 
 
 @where_the_socket_is_of_another_kind
@@ -155,9 +170,56 @@ def test_one_client_too_many_is_refused_and_each_slot_comes_back(server: Hosted)
             assert head.status == 101
             assert late.frames_to_end() == [Frame(CLOSE, wire("03 f5"))]
     assert server.get("/") == "Hello"
-    for peer, ending in zip(peers, ("close", "half_close", "reset", "close"), strict=True):
+    for peer, ending in zip(peers, ("close", "half_close", "reset") * MOST, strict=False):
         getattr(peer, ending)()
     assert gone(server) < 1 + SLACK
-    for peer in [server.open("/returns") for _ in range(MOST)]:
+    for peer in [admitted(server, "/returns") for _ in range(MOST)]:
         peer.text("go")
         assert peer.frames_to_end() == [Frame(CLOSE, wire("03 e8"))]
+
+
+@where_the_socket_is_of_another_kind
+def test_handler_may_return_while_another_thread_waits_for_room(server: Hosted) -> None:
+    for ending in ("close", "reset", "stay"):
+        peer = server.connect(receive_buffer=4096)
+        peer.send(request("/leaves"))
+        assert peer.head().status == 101
+        peer.read(100)  # it is under way
+        peer.text("go")
+        if ending != "stay":
+            getattr(peer, ending)()
+        # The Close stands behind what is being sent: its timeout, and what may be discarded.
+        assert gone(server) < CLOSE_TIMEOUT + 0.5 + SLACK
+    wait_for(lambda: "send" not in str(server.state()["threads"]), "end of the sending threads", 5)
+
+
+@where_the_socket_is_of_another_kind
+def test_clients_come_and_go_while_others_are_looked_after(server: Hosted) -> None:
+    watched = [server.open("/idle") for _ in range(2)]
+    stop = threading.Event()
+
+    def keep_asking(peer: Peer) -> int:
+        """Keep the monitor awake; count its Pongs."""
+        pongs = 0
+        while not stop.is_set():
+            peer.send(frame(PING, b"there?"))
+            while answer(peer).first != PONG:
+                pass
+            pongs += 1
+        return pongs
+
+    asking = [in_thread(keep_asking, peer) for peer in watched]
+    endings = ("close", "reset", "half_close", "normally")
+    for number in range(60):
+        wait_for(lambda: server.state()["clients"] <= 4, "room", 10)
+        with admitted(server, ("/echo", "/idle")[number % 2]) as peer:
+            ending = endings[number // 2 % 4]
+            peer.text("word")
+            if ending == "normally":
+                peer.send(close_frame())
+                assert peer.frames_to_end()[-1] == Frame(CLOSE, wire("03 e8"))
+            else:
+                getattr(peer, ending)()
+    stop.set()
+    assert all(each.result() > 0 for each in asking)
+    wait_for(lambda: server.state()["clients"] == 2, "end of the others", 10)

@@ -91,6 +91,20 @@ def flood(ws):
     ws.send(bytes(range(256)) * (1 << 16))
 
 
+@sockets.route("/leaves")
+def leaves(ws):
+    """Return while another thread is sending more than any buffer holds."""
+
+    def send():
+        try:
+            ws.send(bytes(1 << 24))
+        except OSError:
+            pass
+
+    threading.Thread(target=send).start()
+    ws.receive()
+
+
 released = defaultdict(threading.Event)
 
 
