@@ -10,15 +10,17 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from .accesslog import ENDING_KEY
 from .clients import Client, clients
+from .codes import CloseCode
 from .extension import state_of
 from .handshake import is_upgrade
-from .stopping import close_all
+from .stopping import STOP_TIMEOUT, close_all
 from .wsgi import websocket_middleware
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ _HEAD_TIMEOUT: Final = 20.0
 # then waits: the client stays at the door, so that trying at once would be a busy loop.
 _SHORT_OF: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE: Final = 0.1  # seconds
+
+# Seconds between two looks at who is becoming a client while the server stops.
+_LOOK: Final = 0.01
 
 # In the place of a WebSocket's request headers, which stand in its environ.
 _NO_HEADERS: Final = http.client.HTTPMessage()
@@ -96,7 +101,15 @@ class _RequestHandler(WSGIRequestHandler):
 
     def run_wsgi(self) -> None:
         self._reader.head_is_read()
-        super().run_wsgi()
+        if "Upgrade" not in self.headers:
+            super().run_wsgi()
+            return
+        server: Any = self.server
+        with server.upgrade() as allowed:
+            if allowed:
+                super().run_wsgi()
+            else:
+                self.send_error(503, "Server is stopping")
 
     def log_request(self, code: Any = "-", size: Any = "-") -> None:
         # Of a WebSocket this is the end: its code and duration stand behind the line.
@@ -150,9 +163,10 @@ class ThreadedWebsocketServer(ThreadedWSGIServer):
             # TLS handshake would keep all others out. It is done per connection instead.
             family, fd = self.socket.family, self.socket.detach()
             self.socket = socket.socket(family, socket.SOCK_STREAM, fileno=fd)
-        self._lock = threading.Lock()  # guards the two below
+        self._lock = threading.Lock()  # guards the three below
         self._serving: threading.Thread | None = None
         self._stopped = False
+        self._upgrades = 0  # requests being served that are WebSockets, or become one
         self._short = False  # the last accept() has failed for want of something
 
     @property
@@ -210,7 +224,30 @@ class ThreadedWebsocketServer(ThreadedWSGIServer):
         finally:
             with self._lock:
                 self._serving = None
-            close_all(self.clients.values())
+                self._stopped = True
+            self._close_clients()
+
+    @contextlib.contextmanager
+    def upgrade(self) -> Iterator[bool]:
+        """Surround the serving of an upgrade request; tell whether it may be served at all."""
+        with self._lock:
+            allowed = not self._stopped
+            self._upgrades += allowed
+        try:
+            yield allowed
+        finally:
+            with self._lock:
+                self._upgrades -= allowed
+
+    def _close_clients(self) -> None:
+        """Close all clients, and those that become one while others are waited for."""
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while (self._upgrades or self.clients) and time.monotonic() < deadline:
+            for client in self.clients.values():
+                if not client.connection.closed:
+                    client.connection.close(CloseCode.GOING_AWAY, timeout=0)
+            time.sleep(_LOOK)
+        close_all(self.clients.values(), timeout=0)
 
     def shutdown(self) -> None:
         """Stop serving and close all clients with 1001; from any thread; idempotent.
@@ -223,7 +260,7 @@ class ThreadedWebsocketServer(ThreadedWSGIServer):
             serving = self._serving
         if serving is None:
             self.server_close()
-            close_all(self.clients.values())
+            self._close_clients()
         elif serving is threading.current_thread():
             # serve_forever() cannot end before this call returns.
             threading.Thread(target=super().shutdown, daemon=True).start()
