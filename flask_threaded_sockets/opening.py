@@ -222,11 +222,11 @@ class Opening:
         try:
             head = self._head(terms)
             sock, early = terms.host.take(self._environ)
+            advise(terms.host, self._environ, self._limit)
+            self._transport = open_transport(sock)
         except BaseException:
             self._slots.give_back()
             raise
-        advise(terms.host, self._environ, self._limit)
-        self._transport = open_transport(sock)
         self._since = time.monotonic()
         self.accepted = True
         self.websocket.subprotocol = terms.subprotocol

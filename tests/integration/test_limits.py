@@ -10,11 +10,13 @@ import tracemalloc
 
 import flask
 import pytest
-from live import HOSTS, Pair, eventually, in_thread
+from live import HOSTS, Pair, app_of, eventually, in_thread
 from peer import BINARY, CLOSE, CONTINUATION, DEADLINE, PING, PONG, TEXT, Frame, bulk, request
 from wire import frame, wire
 
 from flask_threaded_sockets import Sockets, WebSocketError
+from flask_threaded_sockets.host import Host
+from flask_threaded_sockets.opening import HOST_KEY
 
 MIB = 1 << 20
 
@@ -377,3 +379,33 @@ def test_routes_own_limits_take_the_place_of_the_apps(serve):
         assert peer.frame().first == PING
     with live.open("/small") as peer:
         assert peer.silent(0.6)
+
+
+class Faulty(Host):
+    """Be a third party's host with a defect, until it is repaired."""
+
+    name = "faulty"
+    repaired = False
+
+    def claims(self, environ):
+        return False
+
+    def take(self, environ):
+        return (environ["werkzeug.socket"] if self.repaired else None), b""
+
+
+def test_host_that_gives_no_socket_takes_no_place(serve, logs):
+    app = app_of(lambda ws: ws.send("hello"), SOCKETS_MAX_CONNECTIONS=1)
+    host, inner = Faulty(), app.wsgi_app
+
+    def served(environ, start_response):
+        environ[HOST_KEY] = host
+        return inner(environ, start_response)
+
+    app.wsgi_app = served
+    live = serve(app=app)
+    logs.expect(*["Exception on / [GET]"] * 2)
+    for _ in range(2):
+        assert live.ask(request())[0].status == 500
+    host.repaired = True
+    assert live.open().frame() == Frame(TEXT, b"hello")
