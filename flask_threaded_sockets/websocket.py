@@ -124,12 +124,15 @@ class WebSocket:
 
         Raises:
             TimeoutError: no message in time; the connection stays usable.
+            ValueError: the timeout is no number.
             WebSocketError: the end was told already, or :meth:`close` was called.
         """
         connection = self._connection or self._link()
         if self._over:
             raise WebSocketError(_ALREADY_CLOSED, ws=self)
-        if timeout is not None and timeout > threading.TIMEOUT_MAX:
+        if timeout is not None and not timeout <= threading.TIMEOUT_MAX:
+            if timeout != timeout:
+                raise ValueError("timeout is no number (nan)")
             timeout = threading.TIMEOUT_MAX  # centuries, but no lock can wait longer
         try:
             message = connection.receive(timeout)

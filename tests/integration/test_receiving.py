@@ -123,6 +123,14 @@ def test_timeout_longer_than_the_system_can_wait_waits(pair, timeout):
     assert receiving.result() == "here"
 
 
+def test_timeout_that_is_no_number_is_refused(pair):
+    ws, peer = pair()
+    peer.text("here")
+    with pytest.raises(ValueError, match="nan"):
+        ws.receive(float("nan"))
+    assert ws.receive(DEADLINE) == "here"
+
+
 def test_timeout_error_is_not_the_sockets_own_error(pair):
     ws, _ = pair()
     with pytest.raises(TimeoutError) as caught:
