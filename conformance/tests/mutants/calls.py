@@ -180,6 +180,7 @@ CALLS = (
         (
             "websocket.send-str-binary-false",
             "websocket.send-bytes-as-text",
+            "compression.send-frame-compressed",
             "compression.send-frame-is-not-compressed",
             "websocket.frame-text",
             "websocket.refuses-send-invalid-text",

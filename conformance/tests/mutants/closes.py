@@ -99,6 +99,7 @@ CLOSES = (
     Mutant(
         "close-not-answered",
         (
+            "close.stream-ends-before-busy-handler",
             "close.code-*",
             "close.no-body",
             "close.reason",

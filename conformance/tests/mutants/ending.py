@@ -185,6 +185,7 @@ ENDING = (
             "close.fin-within-frame",
             "close.app-sees-code-and-reason",
             "framing.opcode-3-after-message",
+            "framing.opcode-3-before-others",
             "limits.app-sees-1009",
             "concurrency.closes-at-once",
             "endings.bad-utf-8-wakes-receive",

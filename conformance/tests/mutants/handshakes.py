@@ -345,7 +345,7 @@ HANDSHAKES = (
     Mutant("quoted-value-declined", ("compression.quoted-value",), patch=quotes_not_taken_off),
     Mutant(
         "client-bits-not-asked-for",
-        ("compression.client-bits-not-offered",),
+        ("compression.client-bits-not-offered", "compression.client-window-8"),
         patch=bits_not_asked_for,
     ),
     Mutant("older-name-accepted", ("compression.declines-other-name",), patch=older_name),

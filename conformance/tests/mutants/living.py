@@ -75,6 +75,7 @@ LIVING = (
     Mutant(
         "nothing-seen-without-receive",
         (
+            "close.stream-ends-before-*",
             "close.answer-while-busy",
             "control.ping-behind-messages-while-busy",
             "control.ping-while-handler-is-busy",

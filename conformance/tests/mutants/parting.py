@@ -114,6 +114,7 @@ PARTING = (
     Mutant(
         "1001-for-1000",
         (
+            "close.stream-ends-before-handler",
             "endings.returns",
             "close.messages-before-answer",
             "close.nothing-after-close",
