@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import _socket
 import contextlib
+import math
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from ..backend import Buffer
 from .base import Transport
-from .waiting import native_socket, wait_socket
+from .waiting import native_socket, patched_by, wait_socket
 
 __all__ = ["NonBlockingTransport"]
 
@@ -21,6 +23,11 @@ _TLS_WRITE_MAX: Final = 64 * 1024
 
 # Header, payload and what encryption may add (RFC 5246 section 6.2.3).
 _TLS_RECORD_MAX: Final = 5 + 2**14 + 2048
+
+
+# Seconds a greenlet reads and writes on end, where it need not wait, before others have
+# their turn.
+_TURN: Final = 0.02
 
 
 class NonBlockingTransport(Transport):
@@ -33,15 +40,25 @@ class NonBlockingTransport(Transport):
     def __init__(self, sock: Any) -> None:
         super().__init__(sock)
         self._call_lock = threading.Lock()  # held around each single call on the socket
+        self._turn_ends = 0.0 if patched_by() else math.inf
         self._timeout = sock.gettimeout()
         sock.setblocking(False)  # settimeout(0) is not the same to eventlet's TLS sockets
 
+    def _take_turns(self) -> None:
+        """Let other greenlets run at times: a flood would keep them from it for good."""
+        if time.monotonic() > self._turn_ends:
+            # Not 0: gevent would look for what has arrived once in fifty turns only.
+            time.sleep(0.0001)
+            self._turn_ends = time.monotonic() + _TURN
+
     def recv(self, size: int) -> bytes:  # noqa: D102
+        self._take_turns()
         while (data := self.recv_ready(size)) is None:
             self.wait(None)
         return data
 
     def recv_into(self, buffer: memoryview) -> int:  # noqa: D102
+        self._take_turns()
         while (count := self.recv_ready_into(buffer)) is None:
             self.wait(None)
         return count
@@ -89,6 +106,11 @@ class NonBlockingTransport(Transport):
         except OSError:  # for the call itself to find
             return False
         return len(data) < 5 or len(data) < 5 + int.from_bytes(data[3:5], "big")
+
+    def write(self, buffers: list[Buffer], timeout: float | None) -> list[Buffer]:  # noqa: D102
+        if timeout != 0:
+            self._take_turns()
+        return super().write(buffers, timeout)
 
     def _send_some(self, buffers: Sequence[Buffer]) -> int:
         total = 0

@@ -223,3 +223,32 @@ def test_clients_come_and_go_while_others_are_looked_after(server: Hosted) -> No
     stop.set()
     assert all(each.result() > 0 for each in asking)
     wait_for(lambda: server.state()["clients"] == 2, "end of the others", 10)
+
+
+@where_the_socket_is_of_another_kind
+@pytest.mark.parametrize("path", ["/sink", "/source"])
+def test_flood_leaves_others_their_turn(server: Hosted, path: str) -> None:
+    peer = server.open(path)
+    flooding = threading.Event()
+    flooding.set()
+
+    def flood() -> None:
+        junk = bulk(BINARY, bytes(4096)) * 16
+        while flooding.is_set():
+            if path == "/sink":
+                peer.send(junk)
+            else:
+                peer.frame()
+
+    client = in_thread(flood)
+    took = []
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline:
+        began = time.monotonic()
+        assert server.get("/") == "Hello"
+        took.append(time.monotonic() - began)
+    flooding.clear()
+    client.result()
+    print(f"MEASURED flood {server.name} {path}: {len(took)} pages, the slowest {max(took):.2f} s")
+    assert max(took) < SLACK
+    assert len(took) > 5  # without a turn of their own they wait for the end of the flood

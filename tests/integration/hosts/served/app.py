@@ -105,6 +105,20 @@ def leaves(ws):
     ws.receive()
 
 
+@sockets.route("/sink")
+def sink(ws):
+    """Receive without a pause, as the client sends."""
+    for _ in ws:
+        pass
+
+
+@sockets.route("/source", ping_interval=None)
+def source(ws):
+    """Send without a pause, as the client reads."""
+    while True:
+        ws.send(bytes(4096))
+
+
 released = defaultdict(threading.Event)
 
 
