@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _socket
 import contextlib
+import errno
 import math
 import socket
 import ssl
@@ -83,7 +84,8 @@ class NonBlockingTransport(Transport):
     def _read(self, call: Callable[[], Any], end: bytes | int) -> Any:
         try:
             with self._call_lock:
-                if self._woken and self._would_meet_the_end():
+                # An ended socket is its owner's again, in his mode: eventlet's would wait.
+                if self._ended or (self._woken and self._would_meet_the_end()):
                     return end
                 return call()
         except (ssl.SSLWantReadError, BlockingIOError):
@@ -120,6 +122,8 @@ class NonBlockingTransport(Transport):
                 chunk = view[:_TLS_WRITE_MAX]
                 try:
                     with self._call_lock:
+                        if self._ended:  # see _read()
+                            raise BrokenPipeError(errno.EPIPE, "stream was ended by us")
                         sent = self._sock.send(chunk)
                 except (ssl.SSLWantWriteError, ssl.SSLWantReadError, BlockingIOError):
                     return total
