@@ -7,6 +7,7 @@ this package's server and Werkzeug's.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import sys
 import threading
@@ -119,6 +120,27 @@ def test_peer_that_never_reads_frees_the_sender_in_time(server: Hosted) -> None:
     assert peer.head().status == 101
     # Half a second in which a Close of the peer's may explain it comes on top.
     assert SEND_TIMEOUT - 0.2 < gone(server) < SEND_TIMEOUT + 0.5 + SLACK
+
+
+@where_the_socket_is_of_another_kind
+@pytest.mark.parametrize("answer", ["nothing", "messages"])
+def test_unanswered_close_is_waited_for_no_longer_than_its_timeout(
+    server: Hosted, answer: str
+) -> None:
+    peer = server.open("/closes")
+    peer.text("go")
+    assert peer.frame() == Frame(CLOSE, wire("0b b8") + b"bye")
+    closed = time.monotonic()
+    if answer == "messages":  # who goes on sending is cut off after half a second
+        with contextlib.suppress(OSError):
+            while time.monotonic() < closed + 10:
+                peer.text("instead")
+                time.sleep(0.05)
+        assert time.monotonic() - closed < 0.5 + 0.5 + SLACK
+    with contextlib.suppress(ConnectionResetError):
+        assert peer.frames_to_end(answer=False) == []
+    assert gone(server) < SLACK
+    assert time.monotonic() - closed < CLOSE_TIMEOUT + 0.5 + SLACK
 
 
 @where_the_socket_is_of_another_kind
