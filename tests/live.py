@@ -92,14 +92,20 @@ class Live:
     """A running server and the peers that were connected to it."""
 
     def __init__(
-        self, app: Any, host: str = "own", *, certificate: tuple[str, str] | None = None
+        self,
+        app: Any,
+        host: str = "own",
+        *,
+        certificate: tuple[str, str] | None = None,
+        bind: str = "127.0.0.1",
     ) -> None:
         if host == "own":
-            self.server: Any = ThreadedWebsocketServer("127.0.0.1", 0, app, ssl_context=certificate)
+            self.server: Any = ThreadedWebsocketServer(bind, 0, app, ssl_context=certificate)
         else:
-            self.server = make_server("127.0.0.1", 0, app, threaded=True, ssl_context=certificate)
+            self.server = make_server(bind, 0, app, threaded=True, ssl_context=certificate)
         self.app = app
-        self.port: int = self.server.server_address[1]
+        address = self.server.server_address
+        self.port: Any = address[1] if bind == "127.0.0.1" else address
         self.tls: ssl.SSLContext | None = None
         if certificate is not None:
             self.tls = ssl.create_default_context(cafile=certificate[0])

@@ -133,21 +133,30 @@ class _SharedTLS:
 
 
 class Peer:
-    """One TCP connection to a server under test; every wait has a deadline."""
+    """One connection to a server under test; every wait has a deadline.
+
+    ``port`` is one of 127.0.0.1, a Unix socket's path, or an IPv6 address and a port.
+    """
 
     def __init__(
         self,
-        port: int,
+        port: int | str | tuple[str, int],
         *,
         tls: ssl.SSLContext | None = None,
         receive_buffer: int | None = None,
     ) -> None:
-        sock = socket.socket()
+        if isinstance(port, int):
+            family, address = socket.AF_INET, ("127.0.0.1", port)
+        else:
+            family = socket.AF_UNIX if isinstance(port, str) else socket.AF_INET6
+            address = port
+        sock = socket.socket(family)
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.settimeout(DEADLINE)
-        sock.connect(("127.0.0.1", port))
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.connect(address)
+        if family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.address = sock.getsockname()
         self.sock: Any = sock
         if tls is not None:
