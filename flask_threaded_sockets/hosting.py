@@ -21,12 +21,23 @@ from .refusals import Refusal
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-__all__ = ["HOST_KEY", "HostUnsupported", "advise", "advise_at_start", "check_host", "find_host"]
+__all__ = [
+    "HOST_KEY",
+    "OPENED_KEY",
+    "HostUnsupported",
+    "advise",
+    "advise_at_start",
+    "check_host",
+    "find_host",
+]
 
 logger = logging.getLogger("flask_threaded_sockets")
 
 # Where a server that knows of this package puts a Host of its own.
 HOST_KEY: Final = "flask_threaded_sockets.host"
+
+# Where such a server puts a function to be called once the WebSocket is among the clients.
+OPENED_KEY: Final = "flask_threaded_sockets.opened"
 
 
 class HostUnsupported(Refusal, NotImplementedByServer):

@@ -27,7 +27,7 @@ from .handshake import (
     response_head,
 )
 from .host import Host
-from .hosting import HOST_KEY, advise, check_host, find_host
+from .hosting import HOST_KEY, OPENED_KEY, advise, check_host, find_host
 from .negotiation import negotiate_deflate, select_subprotocol
 from .origin import OriginRefused, check_origin
 from .refusals import Refusal
@@ -239,6 +239,9 @@ class Opening:
         )
         with clients.arrival():
             self._open(self._transport, head, upgrade)
+        opened = self._environ.pop(OPENED_KEY, None)
+        if opened is not None:
+            opened()
         self._observer.connected(self)
 
     def _take_slot(self) -> None:

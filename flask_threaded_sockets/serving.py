@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
@@ -20,6 +20,7 @@ from .clients import Client, clients
 from .codes import CloseCode
 from .extension import state_of
 from .handshake import is_upgrade
+from .hosting import OPENED_KEY
 from .stopping import STOP_TIMEOUT, close_all
 from .wsgi import websocket_middleware
 
@@ -97,6 +98,8 @@ class _RequestHandler(WSGIRequestHandler):
             # An open WebSocket would keep both.
             self.headers = _NO_HEADERS
             environ[ENDING_KEY] = ""
+            server: Any = self.server
+            environ[OPENED_KEY] = partial(server.end_opening, threading.get_ident())
         return environ
 
     def run_wsgi(self) -> None:
@@ -105,11 +108,14 @@ class _RequestHandler(WSGIRequestHandler):
             super().run_wsgi()
             return
         server: Any = self.server
-        with server.upgrade() as allowed:
-            if allowed:
-                super().run_wsgi()
-            else:
-                self.send_error(503, "Server is stopping")
+        me = threading.get_ident()
+        if not server.begin_opening(me):
+            self.send_error(503, "Server is stopping")
+            return
+        try:
+            super().run_wsgi()
+        finally:
+            server.end_opening(me)
 
     def log_request(self, code: Any = "-", size: Any = "-") -> None:
         # Of a WebSocket this is the end: its code and duration stand behind the line.
@@ -166,7 +172,7 @@ class ThreadedWebsocketServer(ThreadedWSGIServer):
         self._lock = threading.Lock()  # guards the three below
         self._serving: threading.Thread | None = None
         self._stopped = False
-        self._upgrades = 0  # requests being served that are WebSockets, or become one
+        self._opening: set[int] = set()  # threads whose request may become a WebSocket
         self._short = False  # the last accept() has failed for want of something
 
     @property
@@ -227,22 +233,22 @@ class ThreadedWebsocketServer(ThreadedWSGIServer):
                 self._stopped = True
             self._close_clients()
 
-    @contextlib.contextmanager
-    def upgrade(self) -> Iterator[bool]:
-        """Surround the serving of an upgrade request; tell whether it may be served at all."""
+    def begin_opening(self, thread: int) -> bool:
+        """Note that a thread answers an opening handshake; tell whether it still may."""
         with self._lock:
-            allowed = not self._stopped
-            self._upgrades += allowed
-        try:
-            yield allowed
-        finally:
-            with self._lock:
-                self._upgrades -= allowed
+            if not self._stopped:
+                self._opening.add(thread)
+            return not self._stopped
+
+    def end_opening(self, thread: int) -> None:
+        """Note that its client is registered, or that there is none; idempotent."""
+        with self._lock:
+            self._opening.discard(thread)
 
     def _close_clients(self) -> None:
         """Close all clients, and those that become one while others are waited for."""
         deadline = time.monotonic() + STOP_TIMEOUT
-        while (self._upgrades or self.clients) and time.monotonic() < deadline:
+        while (self._opening or self.clients) and time.monotonic() < deadline:
             for client in self.clients.values():
                 if not client.connection.closed:
                     client.connection.close(CloseCode.GOING_AWAY, timeout=0)
