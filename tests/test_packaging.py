@@ -119,17 +119,16 @@ def test_core_only_leaves_out_just_the_files_with_witnesses():
     tox = configparser.RawConfigParser()
     tox.read(ROOT / "tox.ini", "utf-8")
     ignored = set(re.findall(r"--ignore=(\S+)", tox["testenv:core-only"]["commands"]))
-    folders = {"tests/fuzz"} | {
-        f"tests/integration/{name}" for name in ("hosts", "liveness", "peers")
-    }
+    integration = ("hosts", "liveness", "peers", "test_limits.py", "test_stopping_processes.py")
+    others = {"tests/fuzz"} | {f"tests/integration/{name}" for name in integration}
     needing = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "tests").rglob("*.py")
         if WITNESSES.intersection(imported_by(path))
     }
-    expected = {name for name in needing if name.rpartition("/")[0] not in folders}
-    assert ignored - folders == expected
-    assert folders <= ignored
+    expected = {name for name in needing if name.rpartition("/")[0] not in others}
+    assert ignored - others == expected
+    assert others <= ignored
 
 
 # --- What an environment of tox.ini promises; outside tox nothing is promised.
