@@ -86,9 +86,7 @@ class Monitor:
             self._work.wait()
             next_round = time.monotonic() + TICK
             while (left := next_round - time.monotonic()) > 0:
-                for connection in watched.wait(left):
-                    if not _pump(connection):
-                        watched.remove(connection)
+                _pump_ready(watched, left)
             self._look_at_all(watched)
 
     def _look_at_all(self, watched: _Readiness) -> None:
@@ -101,6 +99,13 @@ class Monitor:
                 self._forget(connection)
             elif connection not in watched and _pump(connection):
                 watched.add(connection)
+
+
+def _pump_ready(watched: _Readiness, timeout: float) -> None:
+    # Not within Monitor._run, whose variable would keep the last one alive for long.
+    for connection in watched.wait(timeout):
+        if not _pump(connection):
+            watched.remove(connection)
 
 
 def _pump(connection: Supervised) -> bool:

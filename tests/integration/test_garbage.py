@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import flask
 import pytest
 from live import HOSTS, eventually
-from peer import CLOSE, TEXT, Frame, close_frame, request
+from peer import CLOSE, PING, PONG, TEXT, Frame, close_frame, request
+from wire import frame
 
 from flask_threaded_sockets import Sockets, WebSocketError
 from flask_threaded_sockets.monitor import monitor
@@ -85,3 +86,30 @@ def test_ended_connections_leave_nothing_to_the_garbage_collector(serve, backend
         with contextlib.suppress(TimeoutError):
             eventually(lambda: not ours(backend) - before, within=5)
         assert ours(backend) - before == Counter()
+
+
+def test_monitor_lets_go_of_the_last_connection_it_has_read(serve):
+    app = flask.Flask("idle")
+    sockets = Sockets(app)
+    seen = []
+
+    @sockets.route("/idle")
+    def idle(ws):
+        eventually(lambda: ws.closed)
+        seen.append(ws.receive())
+
+    live = serve(app=app)
+    with no_collector():
+        for _ in range(3):
+            with live.connect() as peer:
+                peer.send(request("/idle"))
+                assert peer.head().status == 101
+                for payload in (b"once", b"twice"):  # the second time it waits for this one
+                    peer.send(frame(PING, payload))
+                    assert peer.frame() == Frame(PONG, payload)
+                peer.send(frame(TEXT, b"read by the monitor") + close_frame())
+                assert peer.frames_to_end() == [Frame(CLOSE, b"\x03\xe8")]
+        eventually(lambda: len(monitor) == 0)
+        name = "flask_threaded_sockets.connection.ThreadedConnection"
+        eventually(lambda: not ours("builtin")[name])
+    assert seen == ["read by the monitor"] * 3
