@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import runpy
-import shutil
 import socket
 import ssl
 from pathlib import Path
 
 import flask
 import pytest
-from selenium import webdriver
+from chromium import needs_chromium, started
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 from websockets.exceptions import ConnectionClosed
@@ -22,8 +20,6 @@ from flask_threaded_sockets import Sockets
 from flask_threaded_sockets.liveserver import LiveServer
 
 pytest_plugins = ["pytester"]
-
-CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 PAGE = """<!doctype html><title>page</title><p id=heard></p><script>
 const ws = new WebSocket(`ws://${location.host}/echo`);
@@ -114,25 +110,11 @@ def test_plugin_says_what_its_fixture_is_for(pytester):
 
 @pytest.fixture
 def browser(tmp_path):
-    assert CHROMIUM and CHROMEDRIVER, "chromium or chromedriver not found"  # noqa: PT018
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage"):
-        options.add_argument(f"--{flag}")
-    options.add_argument("--no-proxy-server")
-    options.add_argument(f"--user-data-dir={tmp_path}")
-    driver = webdriver.Chrome(options, webdriver.ChromeService(CHROMEDRIVER))
-    yield driver
-    driver.quit()
+    with started(tmp_path) as driver:
+        yield driver
 
 
-needs_browser = pytest.mark.skipif(
-    not (CHROMIUM and CHROMEDRIVER) and not os.environ.get("CI"),
-    reason="chromium or chromedriver not found (Debian's packages chromium, chromium-driver)",
-)
-
-
-@needs_browser
+@needs_chromium
 @pytest.mark.timeout(180)
 def test_browser_test_of_the_manual_passes(websocket_server, browser, tmp_path, monkeypatch):
     page = (Path(__file__).parents[2] / "docs/testing.md").read_text("utf-8")
@@ -144,7 +126,7 @@ def test_browser_test_of_the_manual_passes(websocket_server, browser, tmp_path, 
     test(websocket_server, browser)
 
 
-@needs_browser
+@needs_chromium
 @pytest.mark.timeout(180)
 def test_browser_talks_to_the_live_server(websocket_server, browser, backend):
     live = websocket_server(app_with_a_page())

@@ -6,6 +6,7 @@ import time
 
 from flask_threaded_sockets.backend import Buffer
 from flask_threaded_sockets.connection import ThreadedConnection
+from flask_threaded_sockets.shell import Shell
 
 from .mutant import Mutant
 
@@ -20,9 +21,7 @@ class Unwatched(ThreadedConnection):
     __slots__ = ()
 
     def start(self, early: bytes) -> None:
-        if early:
-            with self._read_lock:
-                self._take(early)
+        Shell.start(self, early)
 
 
 class Mixed(ThreadedConnection):

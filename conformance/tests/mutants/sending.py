@@ -130,20 +130,7 @@ SENDING = (
     ),
     Mutant(
         "last-fragment-not-final",
-        (
-            *LARGE,
-            "compression.client-window-*",
-            "compression.long",
-            "compression.many-fragments",
-            "compression.server-*",
-            "compression.smallest-window",
-            "concurrency.both-flood",
-            "concurrency.close-against-send",
-            "concurrency.eight-senders",
-            "concurrency.pings-between-large-messages",
-            "fragmentation.many-fragments",
-            "websocket.buffer-may-be-reused",
-        ),
+        SENT_LARGE,
         NeverFinal,
     ),
     Mutant(
