@@ -49,8 +49,7 @@ def waits_for_events(pid: int) -> bool:
     the pool whose lock the interrupted ThreadPoolExecutor.submit holds; it may be there
     still when the connection has its answer).
     """
-    where = Path(f"/proc/{pid}/wchan").read_text()
-    return "poll" in where or where == "0"  # which is said where a kernel hides it
+    return "poll" in Path(f"/proc/{pid}/wchan").read_text()  # "0": it is running
 
 
 def last_words(peers: list[Peer]) -> set[bytes]:
