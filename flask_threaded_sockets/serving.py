@@ -174,6 +174,7 @@ class ThreadedWebsocketServer(ThreadedWSGIServer):
         self._stopped = False
         self._opening: set[int] = set()  # threads whose request may become a WebSocket
         self._short = False  # the last accept() has failed for want of something
+        self._interrupt: BaseException | None = None
 
     @property
     def clients(self) -> dict[Any, Client]:
@@ -194,6 +195,20 @@ class ThreadedWebsocketServer(ThreadedWSGIServer):
             raise
         self._short = False
         return accepted
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Start the connection's thread."""
+        try:
+            super().process_request(request, client_address)
+        except (KeyboardInterrupt, SystemExit) as interrupt:
+            # From here, socketserver would close the socket under a thread that has begun.
+            self._interrupt = interrupt
+
+    def service_actions(self) -> None:
+        """Let Ctrl-C go on that came while a thread was started."""
+        if self._interrupt is not None:
+            raise self._interrupt
+        super().service_actions()
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Serve one connection; runs in its own thread."""

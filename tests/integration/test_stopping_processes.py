@@ -222,6 +222,43 @@ def test_signal_may_interrupt_a_main_thread_that_holds_the_threads_own_lock(
         assert process.process.returncode == -signal.SIGTERM
 
 
+# The main thread is still within Thread.start() when the client has its 101 already.
+STARTING = """
+import threading
+import signal
+
+asked, stopped = threading.Event(), threading.Event()
+seen = sockets.route("/ask")(lambda ws: (asked.set(), stopped.wait()))
+
+def interrupt(frame, event, argument):
+    if event != "return" or frame.f_code is not threading.Thread.start.__code__:
+        return
+    if asked.wait(1):  # not for who looks whether somebody listens
+        sys.setprofile(None)
+        signal.raise_signal(signal.SIGINT)
+
+server = ThreadedWebsocketServer("127.0.0.1", port, app)
+sys.setprofile(interrupt)
+server.serve_forever()
+stopped.set()  # only now the connection's thread writes to its socket for the last time
+for thread in threading.enumerate():
+    if "process_request" in thread.name:
+        thread.join()
+"""
+
+
+def test_ctrl_c_that_comes_as_a_connection_starts_leaves_its_socket_to_its_thread(
+    backend, tmp_path, monkeypatch
+):
+    how = "own, starting"
+    serve = STARTING.replace("\n", "\n    ")
+    monkeypatch.setitem(HOSTS, how, (serve, [sys.executable, "app.py", "{port}"]))
+    with started(how, tmp_path) as (process, port), opened(port, "/ask") as peer:
+        assert peer.frames_to_end() == [Frame(CLOSE, wire("03 e9"))]
+        process.process.wait(DEADLINE)
+        assert "Traceback" not in process.output
+
+
 @pytest.mark.parametrize("how", ["flask run --debug", "app.run in debug"])
 def test_reload_closes_every_client_with_1001_and_serves_again(backend, how, tmp_path):
     with started(how, tmp_path) as (process, port):
