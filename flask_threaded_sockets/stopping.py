@@ -40,6 +40,9 @@ _SIGNALS_IF_HANDLED: Final = tuple(
 _lock = threading.Lock()  # guards _at_exit
 _at_exit = False
 
+# The identifier of the thread that runs our signal handlers; None before there are any.
+_handling: int | None = None
+
 
 def close_all(
     targets: Iterable[Client],
@@ -80,7 +83,7 @@ def install(worker: object = None) -> None:  # noqa: ARG001
     Args:
         worker: what gunicorn hands to the hook; not used.
     """
-    global _at_exit
+    global _at_exit, _handling
     with _lock:
         if not _at_exit:
             _at_exit = True
@@ -93,6 +96,7 @@ def install(worker: object = None) -> None:  # noqa: ARG001
         for number in _SIGNALS_IF_HANDLED:
             if callable(signal.getsignal(number)):
                 _chain(number)
+        _handling = threading.get_ident()
 
 
 def _chain(number: int) -> None:
@@ -102,6 +106,46 @@ def _chain(number: int) -> None:
     if current in (None, signal.SIG_IGN) or isinstance(current, _ChainedHandler):
         return
     signal.signal(number, _ChainedHandler(current))
+
+
+class _Fork(threading.local):
+    """The fork that a thread is making, if it is not the one that runs our handlers.
+
+    Its child's WebSockets are its parent's, so it gets the handlers that were there before.
+    With ours a signal might never end it: CPython forgets what comes before the child is
+    itself, and 3.13 also, but for chance, what comes later. A server that forks before it
+    serves does so in its main thread, and its workers keep ours.
+    """
+
+    mask: Iterable[int] | None = None  # what the thread had blocked
+
+    def before(self) -> None:
+        if _handling not in (None, threading.get_ident()) and not patched_by():
+            self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS + _SIGNALS_IF_HANDLED)
+
+    def after_in_parent(self) -> None:
+        if self.mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
+            self.mask = None
+
+    def after_in_child(self) -> None:
+        global _handling
+        if self.mask is not None:
+            _handling = None
+            for number in _SIGNALS + _SIGNALS_IF_HANDLED:
+                handler = signal.getsignal(number)
+                if isinstance(handler, _ChainedHandler):
+                    signal.signal(number, handler.previous)
+        self.after_in_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    _fork = _Fork()
+    os.register_at_fork(
+        before=_fork.before,
+        after_in_parent=_fork.after_in_parent,
+        after_in_child=_fork.after_in_child,
+    )
 
 
 def _stop() -> None:
@@ -127,7 +171,7 @@ class _ChainedHandler:
     """Close all on a signal, then let the handler that was there before go on."""
 
     def __init__(self, previous: Any) -> None:
-        self._previous = previous
+        self.previous = previous
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if not len(clients):
@@ -159,16 +203,16 @@ class _ChainedHandler:
 
     def _stop_and_go_on(self, number: int) -> None:
         _stop()
-        if self._previous is signal.default_int_handler:
+        if self.previous is signal.default_int_handler:
             # Its exception is for the main thread, which this greenlet is not.
-            signal.signal(number, self._previous)
+            signal.signal(number, self.previous)
             os.kill(os.getpid(), number)
         else:
             self._go_on(number, None)
 
     def _go_on(self, number: int, frame: FrameType | None) -> None:
-        if callable(self._previous):
-            self._previous(number, frame)
+        if callable(self.previous):
+            self.previous(number, frame)
         else:  # SIG_DFL
-            signal.signal(number, self._previous)
+            signal.signal(number, self.previous)
             os.kill(os.getpid(), number)

@@ -13,7 +13,7 @@ from peer import TEXT, Frame, Peer, request
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
 APP = """
-import atexit, multiprocessing, os, sys, time
+import atexit, multiprocessing, os, signal, sys, time
 from flask import Flask
 from flask_threaded_sockets import Sockets, ThreadedWebsocketServer
 
@@ -30,19 +30,31 @@ def echo(ws):
 
 def work(started):
     started.send(os.getpid())
-    while True:  # a signal just before a long sleep would be noticed after it
-        time.sleep(0.05)
+    time.sleep(600)
 
 
 @sockets.route("/terminated")
 def terminated(ws):
-    ours, theirs = fork.Pipe()
-    child = fork.Process(target=work, args=(theirs,))
-    child.start()
-    ours.recv()
-    child.terminate()
-    child.join()
+    for _ in range(10):  # with a handler of Python's 3.13 ends some of them, by chance
+        ours, theirs = fork.Pipe()
+        child = fork.Process(target=work, args=(theirs,))
+        child.start()
+        ours.recv()
+        child.terminate()
+        child.join()
     ws.send(f"child ended with {child.exitcode}")
+    ws.receive()
+
+
+@sockets.route("/terminated-at-once")
+def terminated_at_once(ws):
+    for _ in range(20):
+        pid = os.fork()
+        if not pid:
+            time.sleep(600)
+        os.kill(pid, signal.SIGTERM)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    ws.send(f"child ended with {status}")
     ws.receive()
 
 
@@ -64,8 +76,8 @@ ThreadedWebsocketServer("127.0.0.1", int(sys.argv[1]), app).serve_forever()
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/terminated", -15), ("/exiting", 7)],
-    ids=["by SIGTERM", "with what runs at exit"],
+    [("/terminated", -15), ("/terminated-at-once", -15), ("/exiting", 7)],
+    ids=["by SIGTERM", "by SIGTERM before it begins", "with what runs at exit"],
 )
 def test_child_that_ends_closes_none_of_its_parents_websockets(backend, tmp_path, path, status):
     (tmp_path / "app.py").write_text(APP)
