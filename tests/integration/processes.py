@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
+import random
 import re
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 DEADLINE = 60.0  # seconds; only a failure takes as long
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
+# Below those that Linux gives to clients, and for each process of pytest-xdist its own: a
+# port is given away here before its server, still starting, has it.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 16
+_PORTS = range(20_000 + 750 * _WORKER, 20_750 + 750 * _WORKER)
+_next_port = itertools.count(random.randrange(len(_PORTS)))
+
+
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    while True:
+        port = _PORTS[next(_next_port) % len(_PORTS)]
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_for(condition: Callable[[], object], what: str, timeout: float = DEADLINE) -> None:
@@ -95,7 +106,7 @@ class AppProcess:
             return
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(
     arguments: Sequence[str | Path], *, directory: Path, log: Path, port: int | None = None
 ) -> Iterator[AppProcess]:

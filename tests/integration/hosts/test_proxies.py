@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
@@ -17,7 +18,7 @@ import pytest
 from integration.hosts.servers import Hosted
 from integration.processes import free_port, running, wait_for
 from peer import CLOSE, TEXT, Frame, Peer, bulk, close_frame, request
-from websockets.sync.client import connect
+from websockets.asyncio.client import connect
 from wire import wire
 
 PAGE = (Path(__file__).parents[3] / "docs" / "servers.md").read_text("utf-8")
@@ -126,13 +127,18 @@ def proxied(
 
 def test_proxy_of_the_manual_passes_everything_on(proxied: Proxied) -> None:
     url = f"wss://localhost:{proxied.port}/echo"
-    with connect(url, ssl=proxied.tls, origin=proxied.origin, max_size=None) as client:
-        for message in ("grüße 🐍", b"\x00\xff", "", b"m" * 3_000_000):
-            client.send(message)
-            assert client.recv(timeout=20) == message
-        assert client.ping().wait(20)
-        client.close(3001, "enough")
-    assert client.close_code == 3001
+    tls, origin = proxied.tls, proxied.origin
+
+    async def converse() -> int | None:
+        async with connect(url, ssl=tls, origin=origin, max_size=None) as client:
+            for message in ("grüße 🐍", b"\x00\xff", "", b"m" * 3_000_000):
+                await client.send(message)
+                assert await client.recv() == message
+            await (await client.ping())
+            await client.close(3001, "enough")
+        return client.close_code
+
+    assert asyncio.run(asyncio.wait_for(converse(), 60)) == 3001
 
 
 def test_proxied_page_is_of_the_same_origin_and_another_is_not(proxied: Proxied) -> None:
