@@ -213,9 +213,10 @@ class Opening:
         deflate = None
         if host.answers:
             subprotocol = host.subprotocol(self._environ)
-        elif self.policy.options.compression:
+        else:  # a malformed header is refused also where no extension is wanted
             deflate = negotiate_deflate(self._environ.get("HTTP_SEC_WEBSOCKET_EXTENSIONS"))
-        return _Terms(host, key, subprotocol, *(deflate or (None, None)))
+        agreed = (self.policy.options.compression and deflate) or (None, None)
+        return _Terms(host, key, subprotocol, *agreed)
 
     def _accept(self, terms: _Terms) -> None:
         self._take_slot()

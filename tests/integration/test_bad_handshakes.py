@@ -49,6 +49,12 @@ REFUSED = [
     ("Connection without upgrade", changed(Connection="keep-alive"), 426, UPGRADE),
     ("no Host", changed(Host=None), 400, {}),
     ("HTTP/1.0", request(version="HTTP/1.0"), 400, {}),
+    (
+        "an extension that is no token",
+        request(headers=[("Sec-WebSocket-Extensions", "permessage-deflate; =10")]),
+        400,
+        {},
+    ),
     ("a body", request(headers=[("Content-Length", "5")]) + b"hello", 400, {}),
     ("a chunked body", request(headers=[("Transfer-Encoding", "chunked")]) + b"0\r\n\r\n", 400, {}),
     ("POST", request(method="POST"), 405, {}),

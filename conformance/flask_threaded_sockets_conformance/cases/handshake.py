@@ -305,6 +305,13 @@ _REFUSED = (
         400,
         {"Sec-WebSocket-Protocol": "a b"},
     ),
+    _Row(
+        "extension-malformed",
+        "9.1",
+        "A malformed extension, where none is configured.",
+        400,
+        {"Sec-WebSocket-Extensions": "permessage-deflate; =10"},
+    ),
     _Row("origin-foreign", "10.2", "Another origin.", 403, {"Origin": "https://evil.example"}),
     _Row("origin-null", "10.2", "The origin null.", 403, {"Origin": "null"}),
     _Row(

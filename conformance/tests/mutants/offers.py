@@ -29,6 +29,17 @@ def malformed_offer_ignored(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(opening, "negotiate_deflate", ignoring)
 
 
+def offers_not_read_where_off(patch: pytest.MonkeyPatch) -> None:
+    negotiate = opening.Opening._negotiate
+
+    def negotiating(self: opening.Opening) -> Any:
+        if not self.policy.options.compression:
+            self._environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+        return negotiate(self)
+
+    patch.setattr(opening.Opening, "_negotiate", negotiating)
+
+
 def nine_for_eight(patch: pytest.MonkeyPatch) -> None:
     """Answer a window of 8 bits with one of 9, as zlib does."""
     negotiate = negotiation.negotiate_deflate
@@ -63,8 +74,13 @@ OFFERS = (
     ),
     Mutant(
         "malformed-offer-ignored",
-        ("compression.malformed-offer",),
+        ("compression.malformed-offer", "handshake.extension-malformed"),
         patch=malformed_offer_ignored,
+    ),
+    Mutant(
+        "offers-not-read-where-off",
+        ("handshake.extension-malformed",),
+        patch=offers_not_read_where_off,
     ),
     Mutant("nine-bits-for-eight", ("compression.smallest-window",), patch=nine_for_eight),
     Mutant(
