@@ -23,7 +23,8 @@ from .clients import Client, clients
 from .gateway import Gateway
 from .handshake import is_upgrade
 from .hosting import advise_at_start
-from .opening import Ending, Observer, Opening
+from .observer import Ending, Observer
+from .opening import Opening
 from .refusals import UpgradeRequired
 from .settings import PREFIX, Policy, Settings, check_features
 from .signals import send_connected, send_disconnected, send_refused

@@ -12,7 +12,6 @@ import logging
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from . import accesslog
@@ -29,6 +28,7 @@ from .handshake import (
 from .host import Host
 from .hosting import HOST_KEY, OPENED_KEY, advise, check_host, find_host
 from .negotiation import negotiate_deflate, select_subprotocol
+from .observer import Ending, Observer
 from .origin import OriginRefused, check_origin
 from .refusals import Refusal
 from .settings import Policy
@@ -39,7 +39,7 @@ from .websocket import WebSocket
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-__all__ = ["HOST_KEY", "OPENING_KEY", "Ending", "Observer", "Opening"]
+__all__ = ["HOST_KEY", "OPENING_KEY", "Opening"]
 
 logger = logging.getLogger("flask_threaded_sockets")
 
@@ -50,41 +50,6 @@ OPENING_KEY: Final = "flask_threaded_sockets.opening"
 def _close(code: int) -> bytes:
     """Make a Close where no backend does: it failed after the 101, or was never asked."""
     return b"\x88\x02" + code.to_bytes(2, "big")
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """Say how a connection ended.
-
-    Attributes:
-        code: the close code, as of the side that closed first.
-        reason: the close reason.
-        duration: seconds from the 101 to the end.
-    """
-
-    code: int
-    reason: str
-    duration: float
-
-
-class Observer:
-    """Accompany the connections of one application; this one does nothing."""
-
-    def response_headers(self, opening: Opening) -> Iterable[tuple[str, str]]:  # noqa: ARG002
-        """Give further headers of a 101 that is about to be sent.
-
-        What it raises takes the place of the 101, as an HTTP response.
-        """
-        return ()
-
-    def connected(self, opening: Opening) -> None:
-        """Take note of a connection that is open now; what it raises ends it with 1011."""
-
-    def disconnected(self, opening: Opening, ending: Ending) -> None:
-        """Take note of a connection that has ended; must not raise."""
-
-    def refused(self, opening: Opening, status: int) -> None:
-        """Take note of an opening handshake that got an HTTP response; must not raise."""
 
 
 class _Terms(NamedTuple):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from blinker import Namespace
 from flask import Flask
 
-from .opening import Ending, Opening
+from .observer import Ending
+from .opening import Opening
 
 if TYPE_CHECKING:
     from blinker import NamedSignal

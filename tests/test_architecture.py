@@ -37,7 +37,7 @@ LAYERS: list[set[str]] = [
     {"builtin"},
     {"clients", "websocket"},
     {"broadcast", "hosts", "hosting", "settings", "stopping"},
-    {"opening"},
+    {"observer", "opening"},
     {"gateway", "signals", "switching"},
     {"extension", "wsgi", "testing"},
     {"sockets", "serving", "cli"},
