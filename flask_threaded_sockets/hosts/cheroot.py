@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..hookspecs import hookimpl
@@ -11,7 +13,7 @@ from ..host import Host
 from .buffered import read_buffered
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 __all__ = ["CherootHost", "websocket_host"]
 
@@ -42,6 +44,25 @@ class CherootHost(Host):
         reader = _reader(environ)
         sock = reader.raw._sock  # noqa: SLF001
         return sock, read_buffered(reader, sock)
+
+    def finish(  # noqa: D102
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        # Cheroot's own writer would keep the head that cannot be written, and try again
+        # when it is collected: Python 3.13 logs a traceback of that.
+        connection = getattr(threading.current_thread(), "conn", None)
+        if connection is not None and connection.rfile is _reader(environ):
+            connection.wfile = _Gone()
+        return super().finish(environ, start_response)
+
+
+class _Gone:
+    """The writer of a connection whose client has gone."""
+
+    bytes_written = 0  # for cheroot's statistics
+
+    def write(self, data: bytes) -> int:  # noqa: ARG002
+        raise BrokenPipeError(errno.EPIPE, "websocket has ended")
 
 
 def _reader(environ: WSGIEnvironment) -> Any:

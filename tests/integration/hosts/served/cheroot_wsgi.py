@@ -1,9 +1,19 @@
+import gc
 import os
 import sys
 
 from app import app
+from cheroot.makefile import StreamWriter
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server
+
+
+@app.get("/unwritten")
+def unwritten():
+    """Tell how much is in writers that have not been collected yet."""
+    writers = [each for each in gc.get_objects() if isinstance(each, StreamWriter)]
+    return str(sum(len(each._write_buf) for each in writers))
+
 
 port, *pair = sys.argv[1:]
 server = Server(
