@@ -10,9 +10,9 @@ from cheroot.wsgi import Server
 
 @app.get("/unwritten")
 def unwritten():
-    """Tell how much is in writers that have not been collected yet."""
+    """Count the writers, not collected yet, with the head of a WebSocket's response."""
     writers = [each for each in gc.get_objects() if isinstance(each, StreamWriter)]
-    return str(sum(len(each._write_buf) for each in writers))
+    return str(sum(each._write_buf.startswith(b"HTTP/1.1 101") for each in writers))
 
 
 port, *pair = sys.argv[1:]
