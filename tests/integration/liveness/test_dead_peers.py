@@ -11,14 +11,15 @@ import time
 
 import pytest
 from integration.liveness.blackhole import blackhole
-from integration.liveness.hosted import answering_client
+from integration.liveness.hosted import answering_client, served
 from live import HOSTS, Pair, eventually, in_thread
-from peer import CLOSE, PING, TEXT, Frame, close_frame
+from peer import CLOSE, PING, PONG, TEXT, Frame, close_frame
 from wire import frame
 
 from flask_threaded_sockets import WebSocketError
 
-INTERVAL = TIMEOUT = 0.5
+INTERVAL = 0.5
+TIMEOUT = 1.0  # within which a busy machine has to answer, or to take a piece
 KEEPALIVE = {"SOCKETS_PING_INTERVAL": INTERVAL, "SOCKETS_PING_TIMEOUT": TIMEOUT}
 # One second more by contract, and two for a busy machine.
 NOTICED = INTERVAL + TIMEOUT + 1 + 2
@@ -56,6 +57,19 @@ def test_client_process_that_is_stopped_is_given_up_and_one_that_runs_is_not(ser
         check_noticed(ws, receiver, time.monotonic())
         assert ws.close_code == 1011
     held.release()
+
+
+def test_server_that_stood_still_itself_gives_up_nobody_who_has_answered(backend, tmp_path):
+    with served("own", tmp_path, **KEEPALIVE) as it:
+        for _ in range(2):  # who wakes first, the handler or the monitor, is chance
+            with it.open("/echo") as peer:
+                first, payload = peer.frame()
+                assert first == PING
+                it.process.process.send_signal(signal.SIGSTOP)
+                peer.send(frame(PONG, payload))
+                time.sleep(TIMEOUT + 0.5)  # this is what makes it late
+                it.process.process.send_signal(signal.SIGCONT)
+                assert peer.frame().first == PING
 
 
 @linux
@@ -147,7 +161,7 @@ def test_slow_reader_of_one_large_message_outlives_the_keepalive(pair, certifica
     received = bytearray()
     while len(received) < len(message):
         received += peer.read(piece)
-        time.sleep(0.025)  # this is what makes it slow
+        time.sleep(0.035)  # this is what makes it slow
     assert time.monotonic() - began > 2 * (INTERVAL + TIMEOUT)  # twice the time of a dead one
     sending.result()
     assert received == message
@@ -238,7 +252,7 @@ def test_peer_that_never_reads_frees_the_handlers_thread(serve, host):
 
 
 def test_pings_carry_a_payload_that_differs_and_unasked_pongs_are_no_harm(pair):
-    ws, peer = pair(SOCKETS_PING_INTERVAL=0.2, SOCKETS_PING_TIMEOUT=0.2)
+    ws, peer = pair(SOCKETS_PING_INTERVAL=0.2)
     payloads = set()
     for _ in range(4):
         first, payload = peer.frame()
