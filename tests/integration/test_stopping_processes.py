@@ -224,18 +224,22 @@ def test_signal_may_interrupt_a_main_thread_that_holds_the_threads_own_lock(
 
 # The main thread is still within Thread.start() when the client has its 101 already.
 STARTING = """
+import itertools
 import threading
 import signal
 
 asked, stopped = threading.Event(), threading.Event()
+starts = itertools.count()
 seen = sockets.route("/ask")(lambda ws: (asked.set(), stopped.wait()))
 
 def interrupt(frame, event, argument):
     if event != "return" or frame.f_code is not threading.Thread.start.__code__:
         return
-    if asked.wait(1):  # not for who looks whether somebody listens
-        sys.setprofile(None)
-        signal.raise_signal(signal.SIGINT)
+    if not next(starts):  # for who looks whether somebody listens
+        return
+    asked.wait()
+    sys.setprofile(None)
+    signal.raise_signal(signal.SIGINT)
 
 server = ThreadedWebsocketServer("127.0.0.1", port, app)
 sys.setprofile(interrupt)

@@ -206,13 +206,13 @@ def test_stalled_tls_handshake_is_given_up(serve, certificate):
 
 def test_tls_handshake_and_head_have_one_deadline(serve, certificate):
     live = serve(echo, certificate=certificate)
-    live.server.head_timeout = 3
+    live.server.head_timeout = 4
     began = time.monotonic()
     with socket.create_connection(("127.0.0.1", live.port), DEADLINE) as sock:
-        threading.Event().wait(2)  # of the three seconds
+        threading.Event().wait(2)  # of the four seconds
         with live.tls.wrap_socket(sock, server_hostname="localhost") as tls:
             assert tls.recv(1) == b""
-    assert time.monotonic() - began < 2 + 3
+    assert time.monotonic() - began < 2 + 4
 
 
 @both_hosts
