@@ -194,9 +194,9 @@ import threading
 import signal
 
 asked = threading.Event()
+seen = sockets.route("/ask")(lambda ws: (ws.send("asked"), asked.set(), ws.receive()))
 server = ThreadedWebsocketServer("127.0.0.1", port, app)
 threading.Thread(target=server.serve_forever, daemon=True).start()
-seen = sockets.route("/ask")(lambda ws: (ws.send("asked"), asked.set(), ws.receive()))
 asked.wait()
 
 def interrupt(frame, event, argument):
