@@ -68,6 +68,13 @@ def echo(ws):
         ws.send(message)
 
 
+@sockets.route("/unpinged", ping_interval=None)
+def unpinged(ws):
+    """Receive from a peer that need not answer anything."""
+    for _ in ws:
+        pass
+
+
 @sockets.route("/push")
 def push(ws):
     """Send and never receive."""
