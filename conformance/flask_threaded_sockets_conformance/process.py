@@ -33,10 +33,6 @@ IMPORT_VARIABLE = "FLASK_SOCKETS_CONFORMANCE_IMPORT"
 """Names modules, separated by commas, that register backends; see ``--ws-import``."""
 
 
-# The reloader's processes share their port through it.
-_PORT_VARIABLE = "FLASK_SOCKETS_CONFORMANCE_PORT"
-
-
 class Child:
     """Run a server process; a context manager.
 
@@ -62,7 +58,7 @@ class Child:
         self._lines: queue.Queue[str] = queue.Queue()
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         environment.pop("WERKZEUG_RUN_MAIN", None)
-        environment.pop(_PORT_VARIABLE, None)
+        environment.pop("WERKZEUG_SERVER_FD", None)
         self.process = subprocess.Popen(  # noqa: S603  (our own module)
             arguments,
             stdout=subprocess.PIPE,
@@ -189,12 +185,13 @@ def _serve(app: Flask) -> None:
 
 def _serve_with_reloader(app: Flask, watched: str) -> None:
     """Serve as ``flask run --debug`` does: with Werkzeug's own server."""
-    port = int(os.environ.setdefault(_PORT_VARIABLE, str(_free_port())))
     if os.environ.get("WERKZEUG_RUN_MAIN") == "true":
-        _tell(port=port)
+        # The reloader's own process listens, on a port that the system chose.
+        with socket.socket(fileno=os.dup(int(os.environ["WERKZEUG_SERVER_FD"]))) as listener:
+            _tell(port=listener.getsockname()[1])
     run_simple(
         "127.0.0.1",
-        port,
+        0,
         app,
         use_reloader=True,
         threaded=True,
@@ -202,13 +199,6 @@ def _serve_with_reloader(app: Flask, watched: str) -> None:
         reloader_interval=1,
         reloader_type="stat",
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def main() -> None:
