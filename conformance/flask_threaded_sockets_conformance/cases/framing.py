@@ -145,10 +145,24 @@ add_exchanges(
         (Close(1002),),
     ),
     Exchange(
+        "16-bit-length-of-125",
+        "5.2",
+        "A length of 125 bytes, the last that fits seven bits, written in 16 bits.",
+        frame(FIN | 0x2, bytes(125), form=126),
+        (Close(1002),),
+    ),
+    Exchange(
         "64-bit-length-not-minimal",
         "5.2",
         "A length of 300 bytes written in 64 bits.",
         frame(FIN | 0x2, bytes(300), form=127),
+        (Close(1002),),
+    ),
+    Exchange(
+        "64-bit-length-of-65535",
+        "5.2",
+        "A length of 65,535 bytes, the last that fits 16 bits, written in 64 bits.",
+        frame(FIN | 0x2, bytes(65535), form=127),
         (Close(1002),),
     ),
     Exchange(

@@ -75,6 +75,16 @@ class LongLength64(Filtered):
         return header.encoded() if wide else header.raw
 
 
+class Longest7In16(LongLength16):
+    def came(self, header: Header) -> bytes | None:
+        return super().came(header) if header.length == 125 else header.raw
+
+
+class Longest16In64(LongLength64):
+    def came(self, header: Header) -> bytes | None:
+        return super().came(header) if header.length == 65535 else header.raw
+
+
 class HighestBit(Filtered):
     def came(self, header: Header) -> bytes | None:
         if header.length >> 63 and header.length & 0xFF:
@@ -164,8 +174,14 @@ FRAMING = (
     Mutant("reserved-control-opcodes-ignored", ("framing.opcode-[b-f]",), ReservedControlOpcodes),
     Mutant("fragmented-control-accepted", ("control.*-fragmented",), FragmentedControl),
     Mutant("oversize-control-accepted", ("control.*-126", "control.*-65536"), OversizeControl),
-    Mutant("long-16-bit-length-accepted", ("framing.16-bit-length-not-minimal",), LongLength16),
-    Mutant("long-64-bit-length-accepted", ("framing.64-bit-length-not-minimal",), LongLength64),
+    Mutant("long-16-bit-length-accepted", ("framing.16-bit-length-*",), LongLength16),
+    Mutant(
+        "long-64-bit-length-accepted",
+        ("framing.64-bit-length-not-minimal", "framing.64-bit-length-of-65535"),
+        LongLength64,
+    ),
+    Mutant("125-in-16-bits-accepted", ("framing.16-bit-length-of-125",), Longest7In16),
+    Mutant("65535-in-64-bits-accepted", ("framing.64-bit-length-of-65535",), Longest16In64),
     Mutant("length-of-63-bits", ("framing.64-bit-length-highest-bit",), HighestBit),
     Mutant(
         "lone-continuation-accepted",
