@@ -101,6 +101,13 @@ add_exchanges(
         Text("Hello"),
         Text("next"),
     ),
+    _row(
+        "blocks-behind-bfinal",
+        "7.2.1",
+        "A message of two blocks: one with BFINAL set, and another behind it.",
+        frame(FIN | RSV1 | TEXT, wire("f3 48 cd c9 c9 07 00", "f2 48 cd c9 c9 07 00")),
+        Text("HelloHello"),
+    ),
     _row("not-compressed", "6", "A message without RSV1.", text("plain"), Text("plain")),
     _row(
         "mixed",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 
 from flask_threaded_sockets.backend import Buffer
@@ -37,6 +38,28 @@ class BfinalEnds(Inflater):
                 yield piece
 
 
+class BfinalEndsMessage(Inflater):
+    """Drop what is behind the end of a stream in the same message."""
+
+    ended = False
+
+    def _inflate_step(self, data: Buffer) -> Iterator[bytes]:
+        if self.ended:
+            return
+        decompressor = self._decompressor or zlib.decompressobj(-self._window_bits)
+        self._decompressor = decompressor
+        piece = decompressor.decompress(data)
+        if decompressor.eof:
+            self._decompressor = None
+            self.ended = True
+        if piece:
+            yield piece
+
+    def finish(self) -> Iterator[bytes]:
+        yield from super().finish()
+        self.ended = False
+
+
 class CorruptIsEmpty(Inflater):
     def inflate(self, payload: Buffer) -> Iterator[bytes]:
         try:
@@ -68,10 +91,16 @@ INFLATING = (
     Mutant(
         "bfinal-ends-all",
         (
+            "compression.blocks-behind-bfinal",
             "compression.message-after-bfinal",
             "compression.rfc-bfinal",
         ),
         inflating(BfinalEnds),
+    ),
+    Mutant(
+        "bfinal-ends-message",
+        ("compression.blocks-behind-bfinal",),
+        inflating(BfinalEndsMessage),
     ),
     Mutant(
         "corrupt-deflate-accepted",
