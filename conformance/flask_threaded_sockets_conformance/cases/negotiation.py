@@ -56,6 +56,7 @@ def _answer(t: Trial, offer: str) -> dict[str, str] | None:
 
 _DECLINED = (
     ("unknown-parameter", "permessage-deflate; unknown=1"),
+    ("unknown-bits", "permessage-deflate; max_window_bits=10"),
     ("server-bits-7", "permessage-deflate; server_max_window_bits=7"),
     ("server-bits-16", "permessage-deflate; server_max_window_bits=16"),
     ("server-bits-leading-zero", "permessage-deflate; server_max_window_bits=010"),

@@ -326,7 +326,7 @@ HANDSHAKES = (
             "compression.declines-flag-with-value",
             "compression.declines-repeated-*",
             "compression.declines-server-*",
-            "compression.declines-unknown-parameter",
+            "compression.declines-unknown-*",
             "compression.malformed-offer",
             "compression.quoted-value",
             "compression.server-*",

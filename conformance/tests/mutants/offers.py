@@ -40,6 +40,16 @@ def offers_not_read_where_off(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(opening.Opening, "_negotiate", negotiating)
 
 
+def unknown_window_taken(patch: pytest.MonkeyPatch) -> None:
+    """Take any parameter whose value is a window's size for one that is known."""
+    negotiate = negotiation.negotiate_deflate
+
+    def taking(header: str | None) -> tuple[DeflateParameters, str] | None:
+        return negotiate(header and header.replace(" max_window_bits", " server_max_window_bits"))
+
+    patch.setattr(opening, "negotiate_deflate", taking)
+
+
 def nine_for_eight(patch: pytest.MonkeyPatch) -> None:
     """Answer a window of 8 bits with one of 9, as zlib does."""
     negotiate = negotiation.negotiate_deflate
@@ -81,6 +91,9 @@ OFFERS = (
         "offers-not-read-where-off",
         ("handshake.extension-malformed",),
         patch=offers_not_read_where_off,
+    ),
+    Mutant(
+        "unknown-window-taken", ("compression.declines-unknown-bits",), patch=unknown_window_taken
     ),
     Mutant("nine-bits-for-eight", ("compression.smallest-window",), patch=nine_for_eight),
     Mutant(
