@@ -23,6 +23,8 @@ area = Area("limits", "Limits")
 
 _SIZE = Feature.MESSAGE_LIMIT
 _SMALL = {"max_message_size": 1000}
+# Ends a part of a message where a byte does (RFC 7692 section 7.2.1 takes it off the last).
+_FLUSH = b"\x00\x00\xff\xff"
 _SMALL_ON = {"max_message_size": 1000, "compression": True}
 
 
@@ -150,6 +152,16 @@ add_exchanges(
         "SOCKETS_MAX_MESSAGE_SIZE",
         "A compressed message that inflates to one byte more than the limit.",
         frame(FIN | RSV1 | TEXT, deflate(b"x" * 1001)),
+        (Close(1009),),
+        config=_SMALL_ON,
+        headers=OFFER,
+        feature=Feature.COMPRESSION,
+    ),
+    Exchange(
+        "inflated-fragments-add-up",
+        "SOCKETS_MAX_MESSAGE_SIZE",
+        "Compressed fragments that inflate to 600 bytes each, together more than the limit.",
+        frame(RSV1 | TEXT, deflate(b"x" * 600) + _FLUSH) + frame(CONT, deflate(b"y" * 600)),
         (Close(1009),),
         config=_SMALL_ON,
         headers=OFFER,

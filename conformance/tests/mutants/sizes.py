@@ -19,7 +19,7 @@ LIMITS = (
     "limits.announced",
     "limits.announced-fragment",
     "limits.announced-2-62",
-    "limits.inflated-fragments",
+    "limits.inflated-fragments*",
     "limits.default-limit",
     "limits.app-sees-1009",
     "endings.too-big-wakes-receive",
@@ -44,6 +44,20 @@ class NoLimitOnSum(Assembler):
 class NoLimitOnInflated(Assembler):
     def _add_inflated(self, piece: bytes) -> None:
         limit, self._limit = self._limit, None
+        super()._add_inflated(piece)
+        self._limit = limit
+
+
+class NoLimitOnInflatedSum(Assembler):
+    """Look at each frame alone, once it is inflated."""
+
+    def announce(self, length: int) -> None:
+        super().announce(length)
+        self.before = self.filled
+
+    def _add_inflated(self, piece: bytes) -> None:
+        limit = self._limit
+        self._limit = limit and limit + self.before
         super()._add_inflated(piece)
         self._limit = limit
 
@@ -148,8 +162,13 @@ SIZES = (
     ),
     Mutant(
         "no-limit-on-inflated",
-        ("limits.inflated-above-limit", "limits.inflated-fragments"),
+        ("limits.inflated-above-limit", "limits.inflated-fragments*"),
         assembling(NoLimitOnInflated),
+    ),
+    Mutant(
+        "no-limit-on-inflated-sum",
+        ("limits.inflated-fragments-add-up",),
+        assembling(NoLimitOnInflatedSum),
     ),
     Mutant(
         "no-limit-on-announced",
