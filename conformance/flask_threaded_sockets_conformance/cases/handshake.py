@@ -217,6 +217,17 @@ _ACCEPTED = (
         route=_PROTOCOLS,
         wanted={"Sec-WebSocket-Protocol": None},
     ),
+    _Row(
+        "protocol-callable",
+        "4.2.2",
+        "Three are offered, and the route has a function that takes the last.",
+        headers={"Sec-WebSocket-Protocol": "mqtt, superchat, chat"},
+        route={"subprotocols": lambda offered, _: offered[-1]},
+        wanted={"Sec-WebSocket-Protocol": "chat"},
+    ),
+    _Row(
+        "body-empty", "4.2.1", "A request with a body of no bytes.", lines="Content-Length: 0\r\n"
+    ),
     _Row("origin-same", "10.2", "The request's own origin.", headers={"Origin": "http://SAME"}),
     _Row(
         "missing-slash",
@@ -304,6 +315,15 @@ _REFUSED = (
         "A subprotocol that is no token.",
         400,
         {"Sec-WebSocket-Protocol": "a b"},
+    ),
+    _Row(
+        "protocol-not-offered",
+        "4.2.2",
+        "The route has a function that takes a subprotocol that was not offered.",
+        500,
+        {"Sec-WebSocket-Protocol": "mqtt"},
+        {"Sec-WebSocket-Protocol": None},
+        route={"subprotocols": lambda *_: "chat"},
     ),
     _Row(
         "extension-malformed",

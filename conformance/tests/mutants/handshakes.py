@@ -89,7 +89,11 @@ def no_subprotocol(patch: pytest.MonkeyPatch) -> None:
 
 
 def servers_order(patch: pytest.MonkeyPatch) -> None:
+    select = negotiation.select_subprotocol
+
     def choose(environ: dict[str, Any], supported: Any, *, required: bool) -> str | None:
+        if callable(supported):
+            return select(environ, supported, required=required)
         offered = negotiation.offered_subprotocols(environ)
         chosen = next((name for name in supported if name in offered), None)
         if chosen is None and required:
@@ -199,6 +203,7 @@ HANDSHAKES = (
     Mutant(
         "wrong-accept",
         (
+            "handshake.body-empty",
             "handshake.rfc-key",
             "handshake.other-key",
             "handshake.connection-list",
@@ -211,6 +216,7 @@ HANDSHAKES = (
             "handshake.many-headers",
             "handshake.missing-slash",
             "handshake.origin-same",
+            "handshake.protocol-callable",
             "handshake.protocol-case-matters",
             "handshake.protocol-chosen",
             "handshake.protocol-first-common",
@@ -286,6 +292,7 @@ HANDSHAKES = (
     Mutant(
         "no-subprotocol-chosen",
         (
+            "handshake.protocol-callable",
             "handshake.protocol-chosen",
             "handshake.protocol-first-common",
             "handshake.protocol-several-lines",
@@ -299,7 +306,9 @@ HANDSHAKES = (
     Mutant(
         "any-subprotocol-chosen",
         (
+            "handshake.protocol-callable",
             "handshake.protocol-none-common",
+            "handshake.protocol-not-offered",
             "configuration.required-subprotocol",
             "handshake.protocol-case-matters",
             "handshake.protocol-first-common",

@@ -40,6 +40,44 @@ def offers_not_read_where_off(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(opening.Opening, "_negotiate", negotiating)
 
 
+def callable_not_asked(patch: pytest.MonkeyPatch) -> None:
+    """Take the first one offered where the route has a function."""
+    select = negotiation.select_subprotocol
+
+    def selecting(environ: dict[str, Any], supported: Any, **keywords: Any) -> str | None:
+        if not callable(supported):
+            return select(environ, supported, **keywords)
+        return select(environ, negotiation.offered_subprotocols(environ), **keywords)
+
+    patch.setattr(opening, "select_subprotocol", selecting)
+
+
+def callable_not_checked(patch: pytest.MonkeyPatch) -> None:
+    """Take whatever a route's function gives."""
+    select = negotiation.select_subprotocol
+
+    def selecting(environ: dict[str, Any], supported: Any, **keywords: Any) -> str | None:
+        if not callable(supported):
+            return select(environ, supported, **keywords)
+        chosen: str | None = supported(negotiation.offered_subprotocols(environ), environ)
+        return chosen
+
+    patch.setattr(opening, "select_subprotocol", selecting)
+
+
+def length_refused(patch: pytest.MonkeyPatch) -> None:
+    """Refuse a request that says it has no body."""
+    check = opening.check_upgrade
+
+    def strict(environ: dict[str, Any], **keywords: Any) -> str:
+        key = check(environ, **keywords)
+        if environ.get("CONTENT_LENGTH"):
+            raise BadHandshake("a length")
+        return key
+
+    patch.setattr(opening, "check_upgrade", strict)
+
+
 def unknown_window_taken(patch: pytest.MonkeyPatch) -> None:
     """Take any parameter whose value is a window's size for one that is known."""
     negotiate = negotiation.negotiate_deflate
@@ -92,6 +130,13 @@ OFFERS = (
         ("handshake.extension-malformed",),
         patch=offers_not_read_where_off,
     ),
+    Mutant(
+        "callable-not-asked",
+        ("handshake.protocol-callable", "handshake.protocol-not-offered"),
+        patch=callable_not_asked,
+    ),
+    Mutant("callable-not-checked", ("handshake.protocol-not-offered",), patch=callable_not_checked),
+    Mutant("length-refused", ("handshake.body-empty",), patch=length_refused),
     Mutant(
         "unknown-window-taken", ("compression.declines-unknown-bits",), patch=unknown_window_taken
     ),
