@@ -6,9 +6,11 @@ import logging
 import threading
 
 from flask_threaded_sockets import WebSocket, WebSocketError
+from flask_threaded_sockets.backend import Feature
 
 from ..arrivals import Close, Eof, Text
 from ..observer import descriptors, log_records
+from ..peer import Peer
 from ..response import Response as Head
 from ..server import Site
 from ..trial import Trial, request_head
@@ -121,6 +123,30 @@ def no_leaks(t: Trial) -> None:
         f"no thread more than {len(threads)}, no descriptor more than {files}",
         within=3.0,
     )
+
+
+@area.case("nothing outlives its connection", feature=Feature.CLOSE_TIMEOUT)
+def socket_let_go(t: Trial) -> None:
+    """Both sides have closed, the handler goes on, and the client goes on sending.
+
+    Expect: the socket is gone the close timeout of 1 s later, and what is sent then fails.
+    """
+    done = threading.Event()
+    peer = t.connect(lambda _: done.wait(3 * t.patience), config={"close_timeout": 1})
+    try:
+        peer.close(1000)
+        peer.expect(Close(1000), Eof())
+        t.wait(lambda: not _takes(peer), "the socket is gone", within=4.0)
+    finally:
+        done.set()
+
+
+def _takes(peer: Peer) -> bool:
+    try:
+        peer.socket.send(b"x")
+    except OSError:
+        return False
+    return True
 
 
 def _all_ways(t: Trial, site: Site, times: int) -> None:

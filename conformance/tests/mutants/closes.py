@@ -116,6 +116,7 @@ CLOSES = (
             "endings.no-leaks",
             "endings.own-error-is-quiet",
             "endings.quiet-endings",
+            "endings.socket-let-go",
             "endings.teardown-after-close",
             "liveness.pushes-until-closed",
             "websocket.clients-leave",

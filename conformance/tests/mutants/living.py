@@ -86,6 +86,7 @@ LIVING = (
             "endings.fin-behind-messages",
             "endings.fin-while-pushing",
             "endings.reset-while-pushing",
+            "endings.socket-let-go",
             "liveness.never-reads-keepalive",
             "liveness.pushes-*",
             "liveness.silent-within-frame-is-given-up",

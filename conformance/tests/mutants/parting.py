@@ -59,8 +59,39 @@ class StreamLeftOpen(ThreadedConnection):
         return not self._transport.ended if self._last_word else super().tick(now)
 
 
+class SocketKept(ThreadedConnection):
+    """Leave the socket to the core, which comes when the handler is done."""
+
+    __slots__ = ()
+
+    def tick(self, now: float) -> bool:
+        return not self._transport.ended if self._last_word else super().tick(now)
+
+
+class SecondToAnswer(ThreadedConnection):
+    """Wait a second for the answer to a Close, whatever the timeout."""
+
+    __slots__ = ()
+
+    def tick(self, now: float) -> bool:
+        ending = self._ending
+        if ending is not None and not self._last_word and now > ending.since + 1:
+            self._drop(1006)
+        return super().tick(now)
+
+
 PARTING = (
-    Mutant("stream-left-open", ("close.stream-ends-before-*",), connection=StreamLeftOpen),
+    Mutant("socket-kept", ("endings.socket-let-go",), connection=SocketKept),
+    Mutant(
+        "second-to-answer-close",
+        ("configuration.close-timeout-gives-time",),
+        connection=SecondToAnswer,
+    ),
+    Mutant(
+        "stream-left-open",
+        ("close.stream-ends-before-*", "endings.socket-let-go"),
+        connection=StreamLeftOpen,
+    ),
     Mutant(
         "close-reason-dropped",
         (
