@@ -12,7 +12,7 @@ from flask_threaded_sockets.backend import Feature
 from ..arrivals import Close, Eof, Nothing, Pong, Text
 from ..case import Area
 from ..trial import Trial
-from ..wire import FIN, TEXT, close, frame, ping, text
+from ..wire import FIN, TEXT, close, frame, ping, pong, text
 
 __all__ = ["area"]
 
@@ -199,6 +199,28 @@ def ping_flood_without_reading(t: Trial) -> None:
     other = t.connect()
     with t.takes(1.0, "an echo"):
         other.fence()
+
+
+@area.case("peers that read late", feature=Feature.SEND_TIMEOUT)
+def pongs_wait_for_reader(t: Trial) -> None:
+    """A client sends Pings until no more fit for a second, then reads; the send timeout is 10 s.
+
+    Expect: all Pongs come.
+    """
+    done = threading.Event()
+    config = {"send_timeout": 10, "ping_interval": None}
+    peer = t.connect(lambda _: done.wait(3 * t.patience), config=config, receive_buffer=8192)
+    data = ping(b"x" * 125)
+    try:
+        sent = peer.send_what_fits(data * 100_000, quiet=1.0)
+        expected = sent // len(data) * len(pong(b"x" * 125, None))
+        got = 0
+        while got < expected:
+            came = peer.socket.recv(1 << 20)
+            t.true(bool(came), f"the stream ended after {got} of {expected} bytes of Pongs")
+            got += len(came)
+    finally:
+        done.set()
 
 
 @area.case("stubborn peers", feature=Feature.CLOSE_TIMEOUT)

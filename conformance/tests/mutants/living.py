@@ -70,7 +70,23 @@ class DeafToPongs(ThreadedConnection):
         self._keepalive.heard = False
 
 
+class ImpatientWithPongs(ThreadedConnection):
+    """Take a peer that leaves a Pong waiting for one that never reads."""
+
+    __slots__ = ()
+
+    def tick(self, now: float) -> bool:
+        if self._out.pending and not self._out.lock.locked():
+            self._drop(1006)
+        return super().tick(now)
+
+
 LIVING = (
+    Mutant(
+        "impatient-with-pongs",
+        ("liveness.pongs-wait-for-reader",),
+        connection=ImpatientWithPongs,
+    ),
     Mutant(
         "nothing-seen-without-receive",
         (
@@ -88,6 +104,7 @@ LIVING = (
             "endings.reset-while-pushing",
             "endings.socket-let-go",
             "liveness.never-reads-keepalive",
+            "liveness.pongs-wait-for-reader",
             "liveness.pushes-*",
             "liveness.silent-within-frame-is-given-up",
             # After a FIN, the peer's Close or a reset.
