@@ -207,6 +207,7 @@ ORDINARY = (
             "limits.announced-fragment",
             "limits.control-frames-do-not-count",
             "limits.fragments-*",
+            "limits.inflated-fragments-add-up",
             "masking.key-per-fragment",
             "masking.unmasked-continuation",
             "text.cut-at-end-of-fragments",

@@ -270,7 +270,6 @@ STALLING = (
             "endings.fin-behind-messages",
             "limits.send-timeout",
             "liveness.never-reads-keepalive",
-            "liveness.pushes-and-answers",
             "websocket.attributes-after-close",
             # After a FIN, the peer's Close or a reset.
             "websocket.*-after-[fpr]*",
@@ -293,7 +292,7 @@ STALLING = (
     ),
     Mutant(
         "closing-prolonged-by-peer",
-        ("endings.flooding-client", "liveness.drips-after-close"),
+        ("endings.flooding-client", "endings.socket-let-go", "liveness.drips-after-close"),
         connection=ClosingProlonged,
     ),
     Mutant("send-timeout-in-all", ("limits.slow-reader-gets-all",), connection=SendTimeoutInAll),
