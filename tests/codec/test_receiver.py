@@ -223,6 +223,11 @@ def test_a_violation_fails_the_connection_after_what_came_before(
         assert output == bytes([0x88, len(payload)]) + payload
 
 
+def test_messages_of_medium_length_may_be_more_than_64_kib_at_once() -> None:
+    events = deliver(server(), [frame(0x82, bytes(300)) * 250])
+    assert events == [Message(bytearray(300))] * 250
+
+
 def test_a_client_fails_the_connection_on_a_masked_frame() -> None:
     events = deliver(client(), [frame(0x81, b"Hello")])
     assert events == [Close(1002, "frame is masked", clean=False)]
