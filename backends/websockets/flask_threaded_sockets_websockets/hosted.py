@@ -133,6 +133,7 @@ class HostedConnection(Connection):
         self._lost = lost
         self._paced = _PacedSocket(transport, self._wait_for_room)
         self._outgoing: deque[Buffer] = deque()  # what is encoded and not yet written
+        self._waiting_since: float | None = None  # when the peer last made room for it
         self._half_close = False  # nothing follows what is in there
         self.write_lock = threading.Lock()
         # Starts the reader's thread.
@@ -200,6 +201,14 @@ class HostedConnection(Connection):
             buffers.append(self._outgoing.popleft())
         return buffers
 
+    def stuck(self, now: float, timeout: float) -> bool:
+        """Tell whether what waits has found no room at all for so long, in seconds.
+
+        What a sender is writing has a deadline of its own.
+        """
+        since = self._waiting_since
+        return since is not None and now > since + timeout
+
     def transmit(self, encode: Callable[[], None], timeout: float) -> None:
         """Encode and write; blocks at most ``timeout`` seconds without progress.
 
@@ -212,6 +221,7 @@ class HostedConnection(Connection):
                     encode()
                     self._collect()
                     buffers = self._take_outgoing()
+                self._waiting_since = None
                 self._transport.write(buffers, timeout)
         finally:  # who came meanwhile has left it to this thread, which may be failing itself
             self.flush()
@@ -231,8 +241,13 @@ class HostedConnection(Connection):
         """
         while (self._outgoing or self._half_close) and self.write_lock.acquire(blocking=False):
             try:
-                left = self._transport.write(self._take_outgoing(), 0)
+                taken = self._take_outgoing()
+                left = self._transport.write(taken, 0)
                 self._outgoing.extendleft(reversed(left))
+                if not left:
+                    self._waiting_since = None
+                elif self._waiting_since is None or left[0] is not taken[0]:
+                    self._waiting_since = time.monotonic()
                 # Under the lock: else another thread may have taken the last frame and
                 # not written it yet.
                 if self._half_close and not self._outgoing:

@@ -210,7 +210,9 @@ class SyncConnection(Connection):
         if self._transport.ended:
             return False
         self._hosted.flush()
-        if not self._ending.begun:
+        if self._hosted.stuck(now, self._options.send_timeout):
+            self._drop(CloseCode.ABNORMAL)
+        elif not self._ending.begun:
             if self._inbox.full and self._transport.hung_up():
                 # After the peer's FIN no more than the kernel's buffer can come: read
                 # it, since a Close may wait behind the messages.

@@ -201,6 +201,23 @@ def ping_flood_without_reading(t: Trial) -> None:
         other.fence()
 
 
+@area.case("peers that never read", feature=Feature.SEND_TIMEOUT)
+def pongs_wait_in_vain(t: Trial) -> None:
+    """A client sends Pings and never reads; no keepalive, the send timeout is 1 s.
+
+    Expect: ``closed`` is true within 3 s of the last Ping that fits.
+    """
+    done = threading.Event()
+    config = {"send_timeout": 1, "ping_interval": None}
+    peer = t.connect(lambda _: done.wait(3 * t.patience), config=config, receive_buffer=8192)
+    ws = t.websocket(peer)
+    try:
+        peer.send_what_fits(ping(b"x" * 125) * 100_000, quiet=0.5)
+        t.wait(lambda: ws.closed, "closed", within=2.5)
+    finally:
+        done.set()
+
+
 @area.case("peers that read late", feature=Feature.SEND_TIMEOUT)
 def pongs_wait_for_reader(t: Trial) -> None:
     """A client sends Pings until no more fit for a second, then reads; the send timeout is 10 s.

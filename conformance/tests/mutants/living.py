@@ -70,6 +70,16 @@ class DeafToPongs(ThreadedConnection):
         self._keepalive.heard = False
 
 
+class PatientWithPongs(ThreadedConnection):
+    """Let Pongs wait for ever."""
+
+    __slots__ = ()
+
+    def tick(self, now: float) -> bool:
+        self._out._waiting_since = None
+        return super().tick(now)
+
+
 class ImpatientWithPongs(ThreadedConnection):
     """Take a peer that leaves a Pong waiting for one that never reads."""
 
@@ -82,6 +92,11 @@ class ImpatientWithPongs(ThreadedConnection):
 
 
 LIVING = (
+    Mutant(
+        "patient-with-pongs",
+        ("liveness.pongs-wait-in-vain",),
+        connection=PatientWithPongs,
+    ),
     Mutant(
         "impatient-with-pongs",
         ("liveness.pongs-wait-for-reader",),
@@ -104,7 +119,7 @@ LIVING = (
             "endings.reset-while-pushing",
             "endings.socket-let-go",
             "liveness.never-reads-keepalive",
-            "liveness.pongs-wait-for-reader",
+            "liveness.pongs-wait-*",
             "liveness.pushes-*",
             "liveness.silent-within-frame-is-given-up",
             # After a FIN, the peer's Close or a reset.
@@ -170,6 +185,7 @@ LIVING = (
         (
             "limits.send-timeout",
             "configuration.route-send-timeout",
+            "liveness.pongs-wait-in-vain",
         ),
         options={"send_timeout": _FOR_EVER},
     ),
