@@ -352,6 +352,7 @@ def test_deflate_offer_is_honoured(
 DECLINED = [
     ("unknown parameter", "; x", "7"),
     ("unknown parameter with value", "; x=1", "7"),
+    ("unknown parameter with a window's value", "; x=10", "7"),
     ("parameter in another case", "; Server_No_Context_Takeover", "7"),
     ("repeated flag", f"; {SERVER_RESET}; {SERVER_RESET}", "7"),
     ("repeated window", f"; {SERVER_BITS}=10; {SERVER_BITS}=10", "7"),
