@@ -83,6 +83,13 @@ add_exchanges(
         for name, data in _INVALID
     ),
     Exchange(
+        "invalid-far-in",
+        "8.1",
+        "A text message of 200,000 bytes, one of which is bad, behind three quarters of it.",
+        text(b"x" * 150_000 + b"\xff" + b"x" * 49_999),
+        (Close(1007),),
+    ),
+    Exchange(
         "invalid-last-fragment",
         "8.1",
         "A good fragment, then a bad one.",

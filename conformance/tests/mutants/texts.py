@@ -26,6 +26,23 @@ class TextCheckedAtEnd(Assembler):
         pass
 
 
+class LongTextNotChecked(Assembler):
+    """Check the first 64 KiB of a message."""
+
+    def _check_text(self) -> None:
+        if self.filled <= 65536:
+            super()._check_text()
+
+    def finish(self) -> str | bytearray:
+        text, self._text = self._text, self._text and self.filled <= 65536
+        message = super().finish()
+        return (
+            message.decode("utf-8", "replace")
+            if text and isinstance(message, bytearray)
+            else message
+        )
+
+
 class Surrogates(Assembler):
     def _check_text(self) -> None:
         pass
@@ -112,6 +129,7 @@ TEXTS = (
         ("text.fail-fast-*",),
         assembling(TextCheckedAtEnd),
     ),
+    Mutant("long-text-not-checked", ("text.invalid-far-in",), assembling(LongTextNotChecked)),
     Mutant(
         "surrogates-accepted",
         (
