@@ -271,6 +271,27 @@ def sockets_broadcast(t: Trial) -> None:
         done.set()
 
 
+@area.case("Sockets.broadcast()")
+def broadcast_of_all_lengths(t: Trial) -> None:
+    """``Sockets.broadcast()`` sends messages of every length form, the longest 100,000 bytes.
+
+    Expect: both clients get each, its length written as short as can be.
+    """
+    sizes = (0, 125, 126, 65535, 65536, 100_000)
+    site = t.own_site()
+    done = threading.Event()
+    peers = [t.connect(lambda _: done.wait(2 * t.patience), site=site) for _ in range(2)]
+    for peer in peers:
+        t.websocket(peer)
+    try:
+        for size in sizes:
+            site.sockets.broadcast(bytes(size))
+            for peer in peers:
+                peer.expect(Binary(bytes(size)))
+    finally:
+        done.set()
+
+
 @area.case("two floods")
 def both_flood(t: Trial) -> None:
     """Client and server both send 20 MB at the same time, each reading in another thread.

@@ -60,6 +60,14 @@ class BroadcastLost(ThreadedConnection):
         return True
 
 
+class LongBroadcastLost(BroadcastLost):
+    __slots__ = ()
+
+    def send_soon(self, opcode: int, payload: bytes, *, compress: bool = True) -> bool:
+        kind = BroadcastLost if len(payload) > 16 * 1024 else ThreadedConnection
+        return kind.send_soon(self, opcode, payload, compress=compress)
+
+
 class DeafToPongs(ThreadedConnection):
     """Take a Pong for no sign of life."""
 
@@ -144,8 +152,13 @@ LIVING = (
     ),
     Mutant(
         "broadcast-lost",
-        ("concurrency.sockets-broadcast",),
+        ("concurrency.broadcast-of-all-lengths", "concurrency.sockets-broadcast"),
         connection=BroadcastLost,
+    ),
+    Mutant(
+        "long-broadcast-lost",
+        ("concurrency.broadcast-of-all-lengths",),
+        connection=LongBroadcastLost,
     ),
     Mutant(
         "pong-is-no-sign-of-life",
