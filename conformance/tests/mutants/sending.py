@@ -105,6 +105,7 @@ SENT_LARGE = (
     "compression.server-*",
     "compression.smallest-window",
     "concurrency.both-flood",
+    "concurrency.broadcast-of-all-lengths",
     "concurrency.close-against-send",
     "concurrency.eight-senders",
     "concurrency.pings-between-large-messages",
@@ -120,7 +121,12 @@ SENDING = (
     ),
     Mutant(
         "65535-in-64-bits",
-        ("framing.text-65535", "framing.binary-65535", "framing.server-lengths"),
+        (
+            "framing.text-65535",
+            "framing.binary-65535",
+            "framing.server-lengths",
+            "concurrency.broadcast-of-all-lengths",
+        ),
         LongLength,
     ),
     Mutant(
@@ -170,6 +176,7 @@ SENDING = (
             "websocket.frame-binary",
             "websocket.send-large",
             "concurrency.both-flood",
+            "concurrency.broadcast-of-all-lengths",
             "concurrency.pings-between-large-messages",
             "concurrency.sockets-broadcast",
             "fragmentation.many-fragments",
@@ -197,6 +204,7 @@ SENDING = (
             "websocket.send-empty-str",
             "websocket.send-empty-bytes",
             "compression.many-messages",
+            "concurrency.broadcast-of-all-lengths",
         ),
         EmptyNotSent,
     ),
