@@ -21,6 +21,7 @@ from flask_threaded_sockets_conformance.server import Stack
 from mutants import MUTANTS, UNBROKEN, Mutant, MutantBackend
 from mutants.mutant import matches
 
+from flask_threaded_sockets.clients import clients
 from flask_threaded_sockets.plugins import register_backend, unregister_backend
 
 # Cases that take seconds or much of the processor: with MUTANTS_AGAINST=all, and where they
@@ -118,6 +119,9 @@ def stack_of(mutant: Mutant) -> Iterator[Stack]:
         finally:
             stack.stop()
             unregister_backend(mutant.name)
+            # What a mutant has left open would be among the clients that the next one lists.
+            for client in clients.snapshot():
+                clients.remove(client)
 
 
 def judge(mutant: Mutant, cases: list[Case]) -> tuple[list[Outcome], list[Outcome]]:
