@@ -59,9 +59,8 @@ def test_a_message_over_the_limit_is_refused_when_it_is_announced() -> None:
 def test_a_lying_length_is_refused_without_allocating(first: int) -> None:
     protocol = server(16 * MIB, deflate=True)
     header = bytes([first]) + wire("ff 4000000000000000") + KEY
-    deliver(
-        server(16 * MIB, deflate=True), [header]
-    )  # what the first time alone takes is not meant
+    # What only the first time takes is not meant.
+    deliver(server(16 * MIB, deflate=True), [header])
     tracemalloc.start()
     try:
         (close,) = deliver(protocol, [header])

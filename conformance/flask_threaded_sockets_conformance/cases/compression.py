@@ -103,7 +103,7 @@ add_exchanges(
     ),
     _row(
         "blocks-behind-bfinal",
-        "7.2.1",
+        "7.2.3.4",
         "A message of two blocks: one with BFINAL set, and another behind it.",
         frame(FIN | RSV1 | TEXT, wire("f3 48 cd c9 c9 07 00", "f2 48 cd c9 c9 07 00")),
         Text("HelloHello"),

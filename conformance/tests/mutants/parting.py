@@ -46,19 +46,6 @@ class MessageAfterClose(Filtered):
             self._output += frame(FIN | TEXT, b"late", None)
 
 
-class StreamLeftOpen(ThreadedConnection):
-    """Leave the end of the stream to the core, which comes when the handler is done."""
-
-    def _flush(self) -> None:
-        try:
-            self._out.flush()
-        except OSError:
-            self._drop(1006)
-
-    def tick(self, now: float) -> bool:
-        return not self._transport.ended if self._last_word else super().tick(now)
-
-
 class SocketKept(ThreadedConnection):
     """Leave the socket to the core, which comes when the handler is done."""
 
@@ -66,6 +53,16 @@ class SocketKept(ThreadedConnection):
 
     def tick(self, now: float) -> bool:
         return not self._transport.ended if self._last_word else super().tick(now)
+
+
+class StreamLeftOpen(SocketKept):
+    """Leave the end of the stream to the core, too."""
+
+    def _flush(self) -> None:
+        try:
+            self._out.flush()
+        except OSError:
+            self._drop(1006)
 
 
 class SecondToAnswer(ThreadedConnection):
