@@ -73,9 +73,10 @@ HOSTS = {
 
 
 @contextlib.contextmanager
-def started(how, directory, *, config=""):
-    """Run the app in a process of its own; give the process and its port."""
-    serve, command = HOSTS[how]
+def started(how, directory, *, config="", serve=None):
+    """Run the app in a process of its own, ``serve`` at its end; give it and its port."""
+    usual, command = HOSTS[how]
+    serve = (serve or usual).replace("\n", "\n    ")
     (directory / "app.py").write_text(APP.format(serve=serve, config=config))
     port = free_port()
     arguments = [part.format(port=port) for part in command]
@@ -209,13 +210,8 @@ threading.enumerate()
 """
 
 
-def test_signal_may_interrupt_a_main_thread_that_holds_the_threads_own_lock(
-    backend, tmp_path, monkeypatch
-):
-    how = "own, looking"
-    serve = LOOKING.replace("\n", "\n    ")
-    monkeypatch.setitem(HOSTS, how, (serve, [sys.executable, "app.py", "{port}"]))
-    with started(how, tmp_path) as (process, port), opened(port, "/ask") as peer:
+def test_signal_may_interrupt_a_main_thread_that_holds_the_threads_own_lock(backend, tmp_path):
+    with started("own", tmp_path, serve=LOOKING) as (process, port), opened(port, "/ask") as peer:
         began = time.monotonic()
         assert peer.frames_to_end() == [Frame(TEXT, b"asked"), Frame(CLOSE, wire("03 e9"))]
         wait_until_gone(process, began)
@@ -252,12 +248,9 @@ for thread in threading.enumerate():
 
 
 def test_ctrl_c_that_comes_as_a_connection_starts_leaves_its_socket_to_its_thread(
-    backend, tmp_path, monkeypatch
+    backend, tmp_path
 ):
-    how = "own, starting"
-    serve = STARTING.replace("\n", "\n    ")
-    monkeypatch.setitem(HOSTS, how, (serve, [sys.executable, "app.py", "{port}"]))
-    with started(how, tmp_path) as (process, port), opened(port, "/ask") as peer:
+    with started("own", tmp_path, serve=STARTING) as (process, port), opened(port, "/ask") as peer:
         assert peer.frames_to_end() == [Frame(CLOSE, wire("03 e9"))]
         process.process.wait(DEADLINE)
         assert "Traceback" not in process.output
